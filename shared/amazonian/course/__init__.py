@@ -1,0 +1,8 @@
+"""What a lab's cells call: exercises, checks, hints, predictions and figures."""
+
+from amazonian.course.checking import check, hint
+from amazonian.course.exercises import exercise
+from amazonian.course.figures import explore, figure, slider
+from amazonian.course.predictions import predict
+
+__all__ = ["check", "exercise", "explore", "figure", "hint", "predict", "slider"]

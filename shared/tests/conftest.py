@@ -1,0 +1,14 @@
+"""Every test begins with the package's own answers, and keeps none of the machine's progress."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from amazonian.course import exercises
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("AMAZONIAN_HOME", str(tmp_path / "amazonian-home"))
+    yield tmp_path / "amazonian-home"
+    exercises.restore_references()
