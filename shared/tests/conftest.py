@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from amazonian.course import exercises
 
 
@@ -12,3 +13,10 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("AMAZONIAN_HOME", str(tmp_path / "amazonian-home"))
     yield tmp_path / "amazonian-home"
     exercises.restore_references()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the cells of one notebook, which share a kernel, on one worker."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -4,7 +4,6 @@ import math
 import random
 
 from amazonian.resilience import retries
-
 from wrong_answers import wrong
 
 # --- timeout_s

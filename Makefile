@@ -1,0 +1,51 @@
+# Two commands do everything:  make  (the site and JupyterLab)   make test  (all of the checks)
+
+VENV := .venv
+BIN := $(VENV)/bin
+SITE_PORT ?= 8000
+LAB_PORT ?= 8888
+
+.PHONY: start book lab test test-tools labs lock bench clean
+
+start: $(VENV)/.installed
+	@$(BIN)/amazonian start --site-port $(SITE_PORT) --lab-port $(LAB_PORT)
+
+book: $(VENV)/.installed
+	@$(BIN)/amazonian book
+
+lab: $(VENV)/.installed
+	@$(BIN)/amazonian lab --lab-port $(LAB_PORT)
+
+# Everything that must hold. PYTEST_WORKERS=0 runs the tests one after the other.
+PYTEST_WORKERS ?= 2
+test: $(VENV)/.installed $(VENV)/.installed-test
+	@echo "== style, imports, generated files"
+	@$(BIN)/ruff check --quiet --config shared/pyproject.toml shared book/_ext
+	@$(BIN)/ruff format --check --quiet --config shared/pyproject.toml shared book/_ext
+	@cd shared && ../$(BIN)/lint-imports --no-cache | tail -n 3
+	@$(BIN)/amazonian labs --check
+	@echo "== the site, warnings as errors"
+	@$(BIN)/amazonian book
+	@echo "== tests and solutions"
+	@cd shared && ../$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --nbval --nbval-current-env tests ../solutions
+
+# Make labs/ and solutions/ anew from labs/src/ and the package.
+labs: $(VENV)/.installed
+	@$(BIN)/amazonian labs
+
+# Compile both locks anew from their .in files.
+lock: $(VENV)/.installed
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-annotate --no-header -q -U requirements.in -o requirements.txt
+	@grep -v '^-e' requirements.txt > $(VENV)/constraints.txt
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-annotate --no-header -q -U -c $(VENV)/constraints.txt requirements-test.in -o requirements-test.txt
+
+clean:
+	rm -rf _build $(VENV)
+
+$(VENV)/.installed: requirements.txt shared/pyproject.toml
+	@sh .ci/install $(VENV) requirements.txt
+	@touch $@
+
+$(VENV)/.installed-test: requirements-test.txt $(VENV)/.installed
+	@sh .ci/install $(VENV) requirements-test.txt
+	@touch $@

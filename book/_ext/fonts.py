@@ -1,0 +1,47 @@
+"""The site's two typefaces, cut to the characters that it uses.
+
+Source Sans and Source Serif (SIL Open Font License) come as packages from PyPI. What lands in
+the site is a Latin subset of the five styles that ``course.css`` names.
+"""
+
+import contextlib
+import logging
+from importlib import util
+from pathlib import Path
+
+from fontTools import subset
+from sphinx.application import Sphinx
+
+STYLES = {
+    "sans-regular": ("font_source_sans_pro", "SourceSansPro-Regular"),
+    "sans-italic": ("font_source_sans_pro", "SourceSansPro-It"),
+    "sans-bold": ("font_source_sans_pro", "SourceSansPro-Semibold"),
+    "sans-bold-italic": ("font_source_sans_pro", "SourceSansPro-SemiboldIt"),
+    "serif-bold": ("font_source_serif_pro", "SourceSerifPro-Semibold"),
+}
+CHARACTERS = [*range(0x20, 0x180), *range(0x2010, 0x2040), *range(0x2190, 0x2194)]
+CHARACTERS += [0x20AC, 0x2122, 0x2202, 0x2206, 0x220F, 0x2211, 0x2212, 0x221A, 0x221E]
+CHARACTERS += [0x2248, 0x2260, 0x2264, 0x2265, 0x03BB, 0x03BC, 0x03C3]
+
+
+def _write(app: Sphinx, error: Exception | None) -> None:
+    if error is not None or app.builder.format != "html":
+        return
+    folder = Path(app.outdir) / "_static" / "fonts"
+    folder.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("fontTools").setLevel(logging.ERROR)
+    for name, (package, face) in STYLES.items():
+        target = folder / f"{name}.woff"
+        if target.exists():
+            continue
+        source = Path(util.find_spec(package).origin).parent / "files" / f"{face}.ttf"
+        options = subset.Options(flavor="woff", layout_features=["*"], hinting=False)
+        with contextlib.closing(subset.load_font(str(source), options)) as font:
+            cutter = subset.Subsetter(options)
+            cutter.populate(unicodes=CHARACTERS)
+            cutter.subset(font)
+            subset.save_font(font, str(target), options)
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("build-finished", _write)

@@ -1,0 +1,42 @@
+"""Formulas as MathML, written when the book is built: no script draws them."""
+
+import html
+
+from docutils import nodes
+from latex2mathml.converter import convert
+from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
+
+
+def _mathml(latex: str, display: str) -> str:
+    """The formula as MathML, with its TeX as a title that copies well."""
+    return convert(latex, display=display).replace(
+        "<math ", f'<math alttext="{html.escape(latex, quote=True)}" ', 1
+    )
+
+
+def _inline(self: HTML5Translator, node: nodes.math) -> None:
+    self.body.append(_mathml(node.astext(), "inline"))
+    raise nodes.SkipNode
+
+
+def _block(self: HTML5Translator, node: nodes.math_block) -> None:
+    self.body.append(
+        self.starttag(
+            node, "div", CLASS="math-block", TABINDEX="0", ROLE="group", **{"ARIA-LABEL": "formula"}
+        )
+    )
+    self.body.append(_mathml(node.astext(), "block"))
+    self.body.append("</div>\n")
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> None:
+    app.add_html_math_renderer(
+        "mathml", inline_renderers=(_inline, None), block_renderers=(_block, None)
+    )
+    app.connect("config-inited", _choose, priority=900)
+
+
+def _choose(app: Sphinx, config: object) -> None:
+    config.html_math_renderer = "mathml"

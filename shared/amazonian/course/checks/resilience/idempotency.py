@@ -1,0 +1,528 @@
+"""What lab 1.2 asks of the fingerprint, the decision, the caller's token and `perform`."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from amazonian.course.evidence import Answer, call, fail, given, trace
+from amazonian.course.rules import RulesFor
+from amazonian.resilience import idempotency
+from amazonian.resilience.clock import SimulatedClock
+from amazonian.resilience.idempotency import (
+    Entry,
+    IdempotencyStore,
+    InProgressError,
+    MissingTokenError,
+    TokenReusedError,
+    open_tokens,
+)
+
+about = RulesFor("amazonian.resilience.idempotency")
+
+
+# --- fingerprint ------------------------------------------------------------------------------
+
+
+@about.rule("fingerprint")
+def order_of_keys_does_not_matter(fingerprint):
+    """Equal parameters have one fingerprint, in whatever order their keys come, at any depth."""
+    first = call(fingerprint, {"customer": "ada", "amount": 5}).value("64 hexadecimal digits")
+    call(fingerprint, {"amount": 5, "customer": "ada"}).equals(
+        first, look="a client library may write the keys in another order on each attempt"
+    )
+    first = call(fingerprint, {"item": {"sku": "b1", "count": 2}}).value("64 hexadecimal digits")
+    call(fingerprint, {"item": {"count": 2, "sku": "b1"}}).equals(
+        first, look="keys of inner dictionaries are sorted too"
+    )
+
+
+@about.rule("fingerprint")
+def any_difference_shows(fingerprint):
+    """Parameters that differ in anything have different fingerprints."""
+    for one, other in (
+        ({"amount": 5}, {"amount": 6}),
+        ({"amount": 5}, {"amount": "5"}),
+        ({"amount": 5}, {"amount": 5, "note": None}),
+        ({"items": ["a", "b"]}, {"items": ["b", "a"]}),
+        ({"item": {"sku": "b1"}}, {"item": {"sku": "b2"}}),
+        ({"a": "b"}, {"b": "a"}),
+    ):
+        first = call(fingerprint, one).value("64 hexadecimal digits")
+        second = call(fingerprint, other)
+        if second.value("64 hexadecimal digits") == first:
+            raise second.broken(
+                "another fingerprint",
+                f"{one} and {other} are different requests",
+                f"the same as that of {one}",
+            )
+
+
+@about.rule("fingerprint")
+def it_is_the_sha_256_of_canonical_json(fingerprint):
+    """It is the SHA-256, in hexadecimal digits, of JSON without blanks: all servers agree on it."""
+    for parameters, wanted in (
+        ({}, "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
+        (
+            {"customer": "ada", "amount": 4200, "currency": "EUR"},
+            "a593664ad74042bdb478ff33e424499ca59d08b99ead4431748f917c84fd6812",
+        ),
+        (
+            {"customer": "Zoë", "items": [1, 2.5, None, True]},
+            "fc37baff0f2f898f65995da9025248efc3fd6b5fe2ac405f63c6430169f56886",
+        ),
+    ):
+        call(fingerprint, parameters).equals(
+            wanted,
+            look='the text to hash looks like {"amount":4200,"currency":"EUR"}: '
+            "see sort_keys and separators of json.dumps",
+        )
+
+
+about.hints(
+    "fingerprint",
+    "Which argument of json.dumps makes two dictionaries in different order the same text?",
+    """
+    Make the text first: json.dumps with sort_keys, and with separators that have no blank. Then
+    hash its bytes with hashlib.sha256.
+    """,
+    """
+    canonical = json.dumps(parameters, sort_keys=…, separators=(",", …))
+    return hashlib.sha256(canonical.encode()).hex…
+    """,
+)
+
+
+# --- decide -----------------------------------------------------------------------------------
+
+
+@about.rule("decide")
+def a_new_token_goes_on(decide):
+    """A token that is not known yet is to be carried out: the answer is None."""
+    call(decide, "f1", None).equals(None)
+
+
+@about.rule("decide")
+def a_repeat_gets_the_first_answer(decide):
+    """The same request again gets the answer that the first attempt got."""
+    call(decide, "f1", Entry("f1", "charged")).equals("charged")
+    call(decide, "f1", Entry("f1", "")).equals(
+        "", look="an empty text is an answer too; only None means that there is none yet"
+    )
+
+
+@about.rule("decide")
+def other_parameters_are_refused(decide):
+    """A token that comes again with other parameters is refused: TokenReusedError."""
+    call(decide, "f2", Entry("f1", "charged")).raises(
+        TokenReusedError, look="the caller would take the answer to another request for its own"
+    )
+
+
+@about.rule("decide")
+def a_running_request_is_not_run_twice(decide):
+    """While the same request is still running, a repeat is told so: InProgressError."""
+    call(decide, "f1", Entry("f1", None)).raises(
+        InProgressError, look="an entry whose answer is None belongs to a request that runs now"
+    )
+
+
+@about.rule("decide")
+def reuse_is_told_even_while_running(decide):
+    """Other parameters are refused as such even while the first request is still running."""
+    call(decide, "f2", Entry("f1", None)).raises(
+        TokenReusedError,
+        look="InProgressError says: ask again later. Here, would asking again ever help?",
+    )
+
+
+about.hints(
+    "decide",
+    "There are four situations. Which two of them look at the entry's answer?",
+    """
+    In this order: no entry; an entry with another fingerprint; an entry without an answer; an
+    entry with one.
+    """,
+    """
+    if known is None: return …
+    if known.fingerprint … fingerprint: raise TokenReusedError("…")
+    if known.answer is …: raise InProgressError("…")
+    return …
+    """,
+)
+
+
+# --- token_for --------------------------------------------------------------------------------
+
+
+class _Tokens:
+    """A place for the caller's tokens, and tokens that feedback can name: t1, t2, …"""
+
+    def __init__(self, folder: str):
+        self.path, self.made = Path(folder) / "tokens.db", 0
+        open_tokens(self.path).close()
+
+    def new_token(self) -> str:
+        self.made += 1
+        return f"t{self.made}"
+
+    def ask(self, token_for: Callable, connection: sqlite3.Connection, intent: str) -> Answer:
+        return call(
+            token_for,
+            connection,
+            intent,
+            self.new_token,
+            shown_as=f"token_for(connection, {intent!r}, new_token)",
+        )
+
+    def stored(self, intent: str) -> str | None:
+        """What another process reads from the file."""
+        with closing(sqlite3.connect(self.path)) as other:
+            row = other.execute("SELECT token FROM tokens WHERE intent = ?", (intent,)).fetchone()
+        return row[0] if row else None
+
+
+@contextmanager
+def _tokens() -> Iterator[_Tokens]:
+    given("an empty table tokens, and a new_token that makes t1, t2, …")
+    with TemporaryDirectory() as folder:
+        yield _Tokens(folder)
+
+
+@about.rule("token_for")
+def a_token_is_made_and_kept(token_for):
+    """An intent gets a token from new_token, and the same one each time it is asked for."""
+    with _tokens() as tokens, closing(open_tokens(tokens.path)) as connection:
+        tokens.ask(token_for, connection, "order 17").equals("t1")
+        for _ in range(2):
+            tokens.ask(token_for, connection, "order 17").equals(
+                "t1", look="a second token would be a second charge"
+            )
+
+
+@about.rule("token_for")
+def every_intent_has_its_own(token_for):
+    """Two intents have two tokens."""
+    with _tokens() as tokens, closing(open_tokens(tokens.path)) as connection:
+        tokens.ask(token_for, connection, "order 17").equals("t1")
+        second = tokens.ask(token_for, connection, "order 18")
+        if second.value("a text") == "t1":
+            raise second.broken("another token", "order 18 would get the answer to order 17")
+        tokens.ask(token_for, connection, "order 17").equals("t1")
+
+
+@about.rule("token_for")
+def it_is_on_disk_before_the_first_try(token_for):
+    """When the token is returned it has been committed: a client that dies now finds it again."""
+    with _tokens() as tokens:
+        with closing(open_tokens(tokens.path)) as connection:
+            tokens.ask(token_for, connection, "order 17").equals("t1")
+            stored = tokens.stored("order 17")
+            if stored != "t1":
+                raise fail(
+                    f"another connection to the file finds {stored!r} for order 17",
+                    "'t1'",
+                    "commit before you return, for example by `with connection:` around the insert",
+                )
+        given("the client's process ends here, and a new one opens the file")
+        with closing(open_tokens(tokens.path)) as connection:
+            tokens.ask(token_for, connection, "order 17").equals("t1")
+
+
+@about.rule("token_for")
+def whoever_was_first_decides(token_for):
+    """If another process of the client stores a token first, that token is the answer."""
+    with _tokens() as tokens, closing(open_tokens(tokens.path)) as connection:
+        given("while new_token runs, another process stores 'rival' for order 17")
+
+        def new_token() -> str:
+            with closing(sqlite3.connect(tokens.path, timeout=0.05)) as rival, rival:
+                rival.execute("INSERT INTO tokens VALUES ('order 17', 'rival')")
+            return "t1"
+
+        answer = call(
+            token_for,
+            connection,
+            "order 17",
+            new_token,
+            shown_as="token_for(connection, 'order 17', new_token)",
+        )
+        answer.equals(
+            "rival",
+            look="the rival has sent its first attempt with it by now. Insert only if there is no "
+            "row yet (INSERT OR IGNORE), then read which token the row holds",
+        )
+        if tokens.stored("order 17") != "rival":
+            raise fail(f"{tokens.stored('order 17')!r} in the table", "'rival'")
+
+
+about.hints(
+    "token_for",
+    "If the process ended right after your return, what would be left of the token?",
+    """
+    Insert a new token unless the intent has a row, and commit. Then read the row, which may be
+    older than your insert, and return what it holds.
+    """,
+    """
+    with connection:                                    # commits at its end
+        connection.execute("INSERT OR IGNORE INTO tokens VALUES (?, ?)", (intent, …))
+    rows = connection.execute("SELECT token FROM tokens WHERE intent = ?", (…,))
+    return rows.fetchone()[…]
+    """,
+)
+
+
+# --- perform ----------------------------------------------------------------------------------
+
+FIVE = {"customer": "ada", "amount": 5}
+
+
+class _Killed(BaseException):
+    """The process ends at this step; nothing that follows it happens."""
+
+
+class _Service:
+    """A store on a file, and an effect that leaves one row in it each time it takes place."""
+
+    def __init__(self, folder: str):
+        self.path = Path(folder) / "service.db"
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute("CREATE TABLE effects (id INTEGER PRIMARY KEY)")
+        self.runs = 0
+        self.answer = "charged"
+        self.store = self.restarted()
+
+    def restarted(self) -> IdempotencyStore:
+        """What a new process of the service makes of the same file."""
+        self.store = _Store(self.path, clock=SimulatedClock(), busy_s=0.05)
+        return self.store
+
+    def effect(self, connection: sqlite3.Connection) -> str:
+        self.runs += 1
+        connection.execute("INSERT INTO effects DEFAULT VALUES")
+        return self.answer
+
+    def effects(self) -> int:
+        """How many effects the file holds."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            return connection.execute("SELECT count(*) FROM effects").fetchone()[0]
+
+    def ask(
+        self,
+        perform: Callable,
+        token: str | None = "t1",
+        parameters: dict = FIVE,
+        effect: Callable | None = None,
+    ) -> Answer:
+        return call(
+            perform,
+            self.store,
+            token,
+            parameters,
+            effect or self.effect,
+            shown_as=f"perform(store, {token!r}, {parameters}, effect)",
+        )
+
+    def holds(self, effects: int, look: str = "") -> None:
+        """The file holds so many effects, or the rule is broken."""
+        if self.effects() != effects:
+            raise fail(f"{self.effects()} effects in the database", f"{effects}", look)
+
+
+class _Store(IdempotencyStore):
+    """A store in which another attempt can end just before a claim is made."""
+
+    before_claim: Callable[[], None] | None = None
+
+    def claim(self, token: str, fingerprint: str):
+        if self.before_claim is not None:
+            rival, self.before_claim = self.before_claim, None
+            rival()
+        return super().claim(token, fingerprint)
+
+
+@contextmanager
+def _service() -> Iterator[_Service]:
+    """A service of its own for one situation; feedback tells of that situation alone."""
+    trace.begin_rule()
+    with TemporaryDirectory() as folder:
+        yield _Service(folder)
+
+
+@about.rule("perform")
+def a_new_request_is_carried_out(perform):
+    """A request with a new token is carried out, and its answer comes back."""
+    with _service() as service:
+        given("an empty store")
+        service.ask(perform).equals("charged")
+        service.holds(1, "run effect(connection) on the connection of store.transaction()")
+        service.ask(perform, token="t2").equals("charged")
+        service.holds(2, "another token is another intent, even with the same parameters")
+
+
+@about.rule("perform")
+def a_repeat_has_no_effect(perform):
+    """The same request again has no effect, and gets the same answer."""
+    with _service() as service:
+        given("an empty store")
+        service.ask(perform).equals("charged")
+        service.answer = "charged once more"
+        service.ask(perform).equals("charged", look="what did store.find say?")
+        service.ask(perform, parameters={"amount": 5, "customer": "ada"}).equals("charged")
+        service.holds(1, "the effect ran again")
+    with _service() as service:
+        given("an effect whose answer is an empty text")
+        service.answer = ""
+        for _ in range(2):
+            service.ask(perform).equals("")
+        service.holds(1, "an empty text is an answer: compare with None")
+
+
+@about.rule("perform")
+def a_token_is_required(perform):
+    """Without a token nothing is done: MissingTokenError."""
+    with _service() as service:
+        given("an empty store")
+        for token in (None, ""):
+            service.ask(perform, token=token).raises(
+                MissingTokenError, look="None and the empty text are both no token"
+            )
+        service.holds(0, "refuse before you do anything")
+
+
+@about.rule("perform")
+def other_parameters_have_no_effect(perform):
+    """A token that comes again with other parameters is refused, and nothing is done."""
+    with _service() as service:
+        given("an empty store")
+        service.ask(perform).equals("charged")
+        service.ask(perform, parameters={"customer": "ada", "amount": 6}).raises(
+            TokenReusedError, look="decide compares fingerprints: give it this request's"
+        )
+        service.holds(1)
+
+
+@about.rule("perform")
+def a_running_request_is_claimed(perform):
+    """While a request runs, another attempt with its token is refused at once."""
+    for parameters, error in (
+        (FIVE, InProgressError),
+        ({"customer": "ada", "amount": 6}, TokenReusedError),
+    ):
+        with _service() as service:
+            given("a request that is still in its effect when the next attempt comes")
+            inner: list[Answer] = []
+
+            def slow(connection, service=service, inner=inner, parameters=parameters) -> str:
+                answer = service.effect(connection)
+                inner.append(service.ask(perform, parameters=parameters))
+                return answer
+
+            outer = service.ask(perform, effect=slow)
+            if inner:
+                inner[0].raises(
+                    error,
+                    look="claim the token (store.claim) before the transaction begins: a second "
+                    "attempt that waits for the transaction would hold a thread of the server",
+                )
+            outer.equals("charged")
+            service.holds(1)
+
+
+@about.rule("perform")
+def a_failed_effect_leaves_nothing(perform):
+    """If the effect raises, the exception goes through and nothing is kept; a retry may succeed."""
+    with _service() as service:
+        given("an effect that writes and then raises OSError")
+
+        def failing(connection: sqlite3.Connection) -> str:
+            service.effect(connection)
+            raise OSError("no answer from the bank")
+
+        service.ask(perform, effect=failing).raises(OSError)
+        service.holds(0, "run the effect inside `with store.transaction()`")
+        given("the same effect, which now works")
+        service.ask(perform).equals(
+            "charged", look="no answer was recorded, and no claim may be left"
+        )
+        service.holds(1)
+
+
+@about.rule("perform")
+def a_crash_at_any_step_leaves_one_effect(perform):
+    """Wherever the process ends, the retry's answer is the same and there is one effect."""
+    for step in ("claimed", "charge-written", "answer-recorded", "committed"):
+        with _service() as service:
+            given(f"a service that is killed at step {step!r}")
+            killed = []
+
+            def hook(passed: str, step=step, killed=killed) -> None:
+                if passed == step:
+                    killed.append(step)
+                    raise _Killed
+
+            def effect(connection, service=service, hook=hook) -> str:
+                answer = service.effect(connection)
+                hook("charge-written")
+                return answer
+
+            service.store.step = hook
+            first = service.ask(perform, effect=effect)
+            if not killed:
+                first.value()
+                raise fail(
+                    f"the request never came to the step {step!r}",
+                    "claim, transaction, effect, record",
+                    "use store.claim, store.transaction and store.record",
+                )
+            given("the service is started again")
+            service.restarted()
+            service.ask(perform).equals("charged")
+            service.holds(
+                1,
+                "effect and store.record belong in one `with store.transaction()`: "
+                "then both are kept, or neither is",
+            )
+
+
+@about.rule("perform")
+def it_claims_before_it_looks(perform):
+    """An earlier attempt that ends just before the claim is found: claim first, look after."""
+    with _service() as service:
+        given("an earlier attempt with t1, which ends at the moment when the next one claims t1")
+
+        def rival() -> None:
+            other = IdempotencyStore(service.path, clock=SimulatedClock())
+            with other.transaction() as connection:
+                answer = service.effect(connection)
+                other.record(connection, "t1", idempotency.fingerprint(FIVE), answer)
+
+        service.store.before_claim = rival
+        service.ask(perform).equals(
+            "charged",
+            look="you looked before you claimed: what you saw was no longer true when you acted",
+        )
+        service.holds(1, "you looked before you claimed: what you saw was no longer true")
+
+
+about.hints(
+    "perform",
+    """
+    The process may end between any two of your lines. Between which two would that leave an effect
+    without a token, or a token without an effect? How could there be no "between"?
+    """,
+    """
+    Refuse a missing token. Then two nested `with` blocks: the claim outside, the transaction
+    inside. In the inner one: find, decide, and if there is no answer yet, effect and record.
+    """,
+    """
+    digest = fingerprint(parameters)
+    with store.claim(…), store.transaction() as connection:
+        answer = decide(digest, store.find(…))
+        if answer is None:
+            answer = effect(…)
+            store.record(…)
+    return answer
+    """,
+)

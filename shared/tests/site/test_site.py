@@ -1,0 +1,229 @@
+"""The built site in a real browser, with every other host out of reach."""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from amazonian.course.catalogue import labs
+from amazonian.course.site import HTML, STAMP
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="make test installs playwright")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="make test installs axe")
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+pytestmark = [
+    pytest.mark.xdist_group("site"),
+    pytest.mark.skipif(
+        CHROMIUM is None,
+        reason="no Chromium here; to run the site's tests install it (Debian: apt install chromium)",
+    ),
+    pytest.mark.skipif(not STAMP.exists(), reason="no site here: build it first (make book)"),
+]
+AXE_OPTIONS = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]},
+    "resultTypes": ["violations"],
+}
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 780}
+
+PAGES = [
+    *sorted(
+        path.relative_to(HTML).as_posix()
+        for folder in ("book", "solutions", "open")
+        for path in (HTML / folder).glob("*.html")
+    ),
+    "search.html",
+    "genindex.html",
+]
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(HTML)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    arguments = ["--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page opened with no way to any other host; remembers what it asked for in vain."""
+
+    def __init__(self, browser: sync_api.Browser, address: str, size: dict, theme: str = "light"):
+        self.address = address
+        self.context = browser.new_context(viewport=size, color_scheme=theme)
+        self.context.set_default_timeout(15_000)
+        self.context.add_init_script(
+            f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')"
+        )
+        self.page = self.context.new_page()
+        self.elsewhere: list[str] = []
+        self.failures: list[str] = []
+        self.page.route("**/*", self._only_here)
+        self.page.on("pageerror", lambda error: self.failures.append(f"script: {error}"))
+        self.page.on("response", self._note)
+
+    def _only_here(self, route: sync_api.Route) -> None:
+        if route.request.url.startswith((self.address, "data:", "blob:")):
+            route.continue_()
+        else:
+            self.elsewhere.append(route.request.url)
+            route.abort()
+
+    def _note(self, response: sync_api.Response) -> None:
+        if response.status >= 400:
+            self.failures.append(f"{response.status} {response.url}")
+
+    def open(self, page: str) -> sync_api.Page:
+        self.page.goto(self.address + page, wait_until="load")
+        self.page.wait_for_function("document.fonts.status === 'loaded'")
+        return self.page
+
+    def __enter__(self) -> "Visit":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_is_whole_and_accessible_with_all_other_hosts_blocked(
+    browser: sync_api.Browser, address: str, theme: str
+) -> None:
+    checker = axe.Axe()
+    problems = []
+    for name in PAGES:
+        with Visit(browser, address, DESKTOP, theme) as visit:
+            page = visit.open(name)
+            assert page.evaluate("document.documentElement.dataset.theme") == theme
+            problems += [f"{name} asked for {url}" for url in visit.elsewhere]
+            problems += [f"{name}: {failure}" for failure in visit.failures]
+            broken = (
+                "[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.src)"
+            )
+            problems += [f"{name} shows no image {src}" for src in page.evaluate(broken)]
+            if page.locator("text=/\\\\frac|\\$\\$/").count():
+                problems.append(f"{name} shows raw TeX")
+            found = checker.run(page, options=AXE_OPTIONS).response["violations"]
+            for violation in found:
+                places = [node["target"][0] for node in violation["nodes"][:3]]
+                problems.append(f"{name}: {violation['id']} at {places}")
+    assert not problems, "\n".join(problems)
+
+
+def test_the_checker_does_find_a_fault(browser: sync_api.Browser, address: str) -> None:
+    with Visit(browser, address, DESKTOP) as visit:
+        page = visit.open("book/index.html")
+        page.evaluate("document.querySelector('article').innerHTML += '<img src=\"x.png\">'")
+        found = axe.Axe().run(page, options=AXE_OPTIONS).response["violations"]
+        assert "image-alt" in [violation["id"] for violation in found]
+
+
+def test_no_page_scrolls_sideways_on_a_phone(browser: sync_api.Browser, address: str) -> None:
+    wide = []
+    for name in PAGES:
+        with Visit(browser, address, PHONE) as visit:
+            page = visit.open(name)
+            width = page.evaluate("document.documentElement.scrollWidth")
+            page.evaluate("window.scrollTo(500, 0)")
+            if width > PHONE["width"] or page.evaluate("window.scrollX"):
+                wide.append(f"{name}: {width} px")
+    assert not wide
+
+
+@pytest.mark.parametrize("name", [n for n in PAGES if n.startswith(("book/01", "solutions"))])
+def test_a_slider_moves_its_figure_by_keyboard(
+    browser: sync_api.Browser, address: str, name: str
+) -> None:
+    with Visit(browser, address, DESKTOP) as visit:
+        page = visit.open(name)
+        explorer = page.locator("course-explore").first
+        slider = explorer.locator("input[type=range]").first
+        slider.focus()
+        before = (
+            explorer.locator(".frame").inner_html(),
+            explorer.locator("[role=status]").inner_text(),
+            slider.get_attribute("aria-valuetext"),
+        )
+        at_the_end = slider.evaluate("e => e.value === e.max")
+        page.keyboard.press("ArrowLeft" if at_the_end else "ArrowRight")
+        after = (
+            explorer.locator(".frame").inner_html(),
+            explorer.locator("[role=status]").inner_text(),
+            slider.get_attribute("aria-valuetext"),
+        )
+        assert all(old != new for old, new in zip(before, after, strict=True))
+        assert explorer.locator(".frame svg[role=img]").get_attribute("aria-label")
+
+
+def test_search_finds_jitter(browser: sync_api.Browser, address: str) -> None:
+    with Visit(browser, address, DESKTOP) as visit:
+        page = visit.open("search.html?q=jitter")
+        page.wait_for_selector("#search-results li a")
+        found = page.locator("#search-results li a").all_inner_texts()
+        assert any("Lab 1.1" in text for text in found)
+        assert not visit.elsewhere
+
+
+def test_a_prediction_is_answered_on_the_page(browser: sync_api.Browser, address: str) -> None:
+    with Visit(browser, address, DESKTOP) as visit:
+        page = visit.open("solutions/01_1_retries.html")
+        form = page.locator("form.course-predict").first
+        form.locator("button").click()
+        assert "first" in form.locator("[role=status]").inner_text()
+        form.locator("input").first.fill("90")
+        form.locator("button").click()
+        assert "90 ms" in form.locator("[role=status]").inner_text()
+        assert "You said 90 ms" in page.locator(".course-outcome").first.inner_text()
+
+
+def test_the_first_page_leads_to_lab_1_1_in_one_click(
+    browser: sync_api.Browser, address: str
+) -> None:
+    with Visit(browser, address, DESKTOP) as visit:
+        page = visit.open("index.html")
+        page.wait_for_selector("text=Begin lab 1.1")
+        page.click("text=Begin lab 1.1")
+        page.wait_for_url("**/open/01_1_retries.html")
+
+
+@pytest.mark.parametrize("lab", [lab.name for lab in labs()])
+def test_a_labs_page_opens_the_lab_and_folds_its_solutions(
+    browser: sync_api.Browser, address: str, lab: str
+) -> None:
+    with Visit(browser, address, DESKTOP) as visit:
+        page = visit.open(f"solutions/{lab}.html")
+        row = page.locator("nav.open-lab a")
+        assert row.all_inner_texts() == ["JupyterLab", "Binder", "Download"]
+        for link in row.all():
+            href = link.evaluate("e => e.href").split("#")[0]
+            if href.startswith(address):
+                assert page.request.get(href).ok
+        folded = page.locator("details.hide.above-input")
+        summaries = folded.locator("summary").all_inner_texts()
+        assert summaries
+        assert all("Show the solution" in text for text in summaries)
+        assert not any(fold.evaluate("e => e.open") for fold in folded.all())

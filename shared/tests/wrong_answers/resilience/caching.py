@@ -1,0 +1,411 @@
+"""Wrong answers to lab 1.4: freshness, the store, the refresh and coalescing."""
+
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
+from dataclasses import replace
+
+from amazonian.resilience import caching
+from amazonian.resilience.caching import Cache, Entry, NotFoundError
+from wrong_answers import wrong
+
+# --- freshness
+
+
+@wrong(caching, feedback="the docstring says `from this age on`")
+def freshness__still_fresh_at_the_soft_ttl(age_s, soft_ttl_s, hard_ttl_s):
+    if age_s > hard_ttl_s:
+        return "expired"
+    return "refresh" if age_s > soft_ttl_s else "fresh"
+
+
+@wrong(caching, feedback="which of the two TTLs do you ask about first?")
+def freshness__asks_about_the_soft_ttl_first(age_s, soft_ttl_s, hard_ttl_s):
+    if age_s < soft_ttl_s:
+        return "fresh"
+    return "refresh" if age_s < hard_ttl_s else "expired"
+
+
+@wrong(caching, feedback='it is to "refresh"')
+def freshness__adds_the_two_ttls(age_s, soft_ttl_s, hard_ttl_s):
+    if age_s >= soft_ttl_s + hard_ttl_s:
+        return "expired"
+    return "fresh" if age_s < hard_ttl_s else "refresh"
+
+
+@wrong(caching, feedback="expected   'refresh'")
+def freshness__says_stale(age_s, soft_ttl_s, hard_ttl_s):
+    if age_s >= hard_ttl_s:
+        return "expired"
+    return "stale" if age_s >= soft_ttl_s else "fresh"
+
+
+# --- LRU
+
+
+@wrong(caching, feedback="it was used after b: b had to go")
+class LRU__forgets_that_a_get_is_a_use(caching.LRU):
+    def get(self, key):
+        with self._lock:
+            return self._entries.get(key)
+
+
+@wrong(caching, feedback="is a put of a stored key a use of it?")
+class LRU__forgets_that_a_put_is_a_use(caching.LRU):
+    def put(self, key, value):
+        with self._lock:
+            self._entries[key] = value
+            if len(self._entries) > self._capacity:
+                self._entries.popitem(last=False)
+
+
+@wrong(caching, feedback="a key that is stored already needs no room")
+class LRU__makes_room_that_it_does_not_need(caching.LRU):
+    def put(self, key, value):
+        with self._lock:
+            if len(self._entries) >= self._capacity:
+                self._entries.popitem(last=False)
+            self._entries[key] = value
+            self._entries.move_to_end(key)
+
+
+@wrong(caching, feedback="which is oldest?")
+class LRU__drops_the_most_recent(caching.LRU):
+    def put(self, key, value):
+        with self._lock:
+            self._entries[key] = value
+            self._entries.move_to_end(key)
+            if len(self._entries) > self._capacity:
+                self._entries.popitem()
+
+
+@wrong(caching, feedback="a list is searched from its start")
+class LRU__keeps_its_order_in_a_list:
+    def __init__(self, capacity):
+        if capacity < 1:
+            raise ValueError
+        self.capacity, self.order, self.values = capacity, [], {}
+
+    def get(self, key):
+        if key not in self.values:
+            return None
+        self.order.remove(key)
+        self.order.append(key)
+        return self.values[key]
+
+    def put(self, key, value):
+        if key in self.values:
+            self.order.remove(key)
+        elif len(self.values) == self.capacity:
+            del self.values[self.order.pop(0)]
+        self.order.append(key)
+        self.values[key] = value
+
+    def __len__(self):
+        return len(self.values)
+
+
+@wrong(caching, feedback="a second thread's put went through meanwhile")
+class LRU__has_no_lock:
+    def __init__(self, capacity):
+        if capacity < 1:
+            raise ValueError
+        self.capacity, self.entries = capacity, OrderedDict()
+
+    def get(self, key):
+        if key not in self.entries:
+            return None
+        self.entries.move_to_end(key)
+        return self.entries[key]
+
+    def put(self, key, value):
+        self.entries[key] = value
+        self.entries.move_to_end(key)
+        if len(self.entries) > self.capacity:
+            self.entries.popitem(last=False)
+
+    def __len__(self):
+        return len(self.entries)
+
+
+# --- Cache.refresh
+
+
+def _refresh(cache, key, wrongly):
+    """The reference, with one thing done `wrongly`."""
+    old = cache.entries.get(key)
+    began_s = cache.clock.now_s()
+    fresh = old is not None and old.freshness(began_s) == "fresh"
+    if fresh and wrongly != "fetches in any case":
+        return old
+    try:
+        value = cache.fetch(key)
+    except NotFoundError as error:
+        ttl_s = cache.hard_ttl_s if wrongly == "believes errors for long" else cache.negative_ttl_s
+        entry = Entry(None, error, cache.clock.now_s(), ttl_s, ttl_s)
+        if wrongly == "raises without storing":
+            raise
+        if wrongly == "hides that it is gone" and old is not None and old.error is None:
+            return old
+    except Exception as error:
+        now_s = began_s if wrongly == "judges before it asks" else cache.clock.now_s()
+        if old is None or old.freshness(now_s) == "expired":
+            if wrongly == "remembers failures":
+                ttl_s = cache.negative_ttl_s
+                cache.entries.put(key, Entry(None, error, now_s, ttl_s, ttl_s))
+            raise
+        if wrongly == "asks again at once":
+            return old
+        pause_s = cache.negative_ttl_s
+        if wrongly == "starts the age anew":
+            entry = replace(old, stored_at_s=now_s, soft_ttl_s=pause_s)
+        elif wrongly == "takes an age for a moment":
+            entry = replace(old, soft_ttl_s=old.soft_ttl_s + pause_s)
+        else:
+            entry = replace(old, soft_ttl_s=old.age_s(now_s) + pause_s)
+    else:
+        came_s = began_s if wrongly == "counts from the question" else cache.clock.now_s()
+        entry = Entry(value, None, came_s, cache.soft_ttl_s, cache.hard_ttl_s)
+    cache.entries.put(key, entry)
+    return entry
+
+
+@wrong(Cache, feedback="before you fetch, look whether the stored entry is fresh by now")
+def refresh__fetches_in_any_case(self, key):
+    return _refresh(self, key, "fetches in any case")
+
+
+@wrong(Cache, feedback="its soft and hard TTL are both negative_ttl_s")
+def refresh__believes_errors_for_long(self, key):
+    return _refresh(self, key, "believes errors for long")
+
+
+@wrong(Cache, feedback="an error that came 4 s ago is believed for another second")
+def refresh__raises_without_storing(self, key):
+    return _refresh(self, key, "raises without storing")
+
+
+@wrong(Cache, feedback="this is no failure to be hidden")
+def refresh__hides_that_it_is_gone(self, key):
+    return _refresh(self, key, "hides that it is gone")
+
+
+@wrong(Cache, feedback="read the clock after the fetch")
+def refresh__judges_before_it_asks(self, key):
+    return _refresh(self, key, "judges before it asks")
+
+
+@wrong(Cache, feedback="this origin has not answered")
+def refresh__remembers_failures(self, key):
+    return _refresh(self, key, "remembers failures")
+
+
+@wrong(Cache, feedback="store the old entry with a longer soft TTL")
+def refresh__asks_again_at_once(self, key):
+    return _refresh(self, key, "asks again at once")
+
+
+@wrong(Cache, feedback="a stored entry keeps its stored_at_s")
+def refresh__starts_the_age_anew(self, key):
+    return _refresh(self, key, "starts the age anew")
+
+
+@wrong(Cache, feedback="store the old entry with a longer soft TTL")
+def refresh__takes_an_age_for_a_moment(self, key):
+    return _refresh(self, key, "takes an age for a moment")
+
+
+@wrong(Cache, feedback="the fetch began at second 0 and took 4 s")
+def refresh__counts_from_the_question(self, key):
+    return _refresh(self, key, "counts from the question")
+
+
+@wrong(Cache, feedback="what is there to give?")
+def refresh__knows_only_the_hard_ttl(self, key):
+    try:
+        value = self.fetch(key)
+    except NotFoundError as error:
+        value, ttl_s = None, self.negative_ttl_s
+        entry = Entry(None, error, self.clock.now_s(), ttl_s, ttl_s)
+    else:
+        entry = Entry(value, None, self.clock.now_s(), self.soft_ttl_s, self.hard_ttl_s)
+    old = self.entries.get(key)
+    if old is not None and old.freshness(self.clock.now_s()) == "fresh":
+        return old
+    self.entries.put(key, entry)
+    return entry
+
+
+@wrong(Cache, feedback="`get` needs the entry itself")
+def refresh__returns_the_value(self, key):
+    return _refresh(self, key, "").answer()
+
+
+# --- Coalescer
+
+
+@wrong(caching, feedback="20 calls of fetch")
+class Coalescer__lets_waiters_try_for_themselves(caching.Coalescer):
+    def do(self, key, fetch):
+        with self._lock:
+            flight = self._flights.get(key)
+            first = flight is None
+            if first:
+                flight = self._flights[key] = Future()
+        if not first:
+            try:
+                return flight.result()
+            except Exception:
+                return fetch()
+        try:
+            flight.set_result(fetch())
+        except BaseException as error:
+            flight.set_exception(error)
+        with self._lock:
+            del self._flights[key]
+        return flight.result()
+
+
+@wrong(caching, feedback="the lock is held while somebody fetches")
+class Coalescer__locks_everyone_out(caching.Coalescer):
+    def do(self, key, fetch):
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is None:
+                flight = self._flights[key] = Future()
+                try:
+                    flight.set_result(fetch())
+                except BaseException as error:
+                    flight.set_exception(error)
+                del self._flights[key]
+        return flight.result()
+
+
+@wrong(caching, feedback="100 calls of fetch")
+class Coalescer__lets_them_queue_up(caching.Coalescer):
+    """One lock a key: they go one after the other, and every one of them fetches."""
+
+    def do(self, key, fetch):
+        with self._lock:
+            lock = self._flights.setdefault(key, threading.Lock())
+        with lock:
+            return fetch()
+
+
+@wrong(caching, feedback="this is no cache: forget the flight")
+class Coalescer__never_forgets(caching.Coalescer):
+    def do(self, key, fetch):
+        with self._lock:
+            flight = self._flights.get(key)
+            first = flight is None
+            if first:
+                flight = self._flights[key] = Future()
+        if first:
+            try:
+                flight.set_result(fetch())
+            except BaseException as error:
+                flight.set_exception(error)
+        return flight.result()
+
+
+@wrong(caching, feedback="after an error too, in every case, the flight must be forgotten")
+class Coalescer__forgets_only_after_success(caching.Coalescer):
+    def do(self, key, fetch):
+        with self._lock:
+            flight = self._flights.get(key)
+            first = flight is None
+            if first:
+                flight = self._flights[key] = Future()
+        if first:
+            try:
+                value = fetch()
+            except BaseException as error:
+                flight.set_exception(error)
+                raise
+            with self._lock:
+                del self._flights[key]
+            flight.set_result(value)
+        return flight.result()
+
+
+@wrong(caching, feedback="who tells the waiters that it is over")
+class Coalescer__leaves_them_waiting_after_an_error(caching.Coalescer):
+    def do(self, key, fetch):
+        with self._lock:
+            flight = self._flights.get(key)
+            first = flight is None
+            if first:
+                flight = self._flights[key] = Future()
+        if not first:
+            return flight.result()
+        try:
+            flight.set_result(fetch())
+        finally:
+            with self._lock:
+                del self._flights[key]
+        return flight.result()
+
+
+@wrong(caching, feedback="a caller was still waiting")
+class Coalescer__catches_only_exceptions(caching.Coalescer):
+    def do(self, key, fetch):
+        with self._lock:
+            flight = self._flights.get(key)
+            first = flight is None
+            if first:
+                flight = self._flights[key] = Future()
+        if not first:
+            return flight.result()
+        try:
+            flight.set_result(fetch())
+        except Exception as error:
+            flight.set_exception(error)
+        finally:
+            with self._lock:
+                del self._flights[key]
+        return flight.result()
+
+
+@wrong(caching, feedback="each key has its own flight and its own answer")
+class Coalescer__has_one_flight_for_all:
+    def __init__(self):
+        self.lock, self.flight = threading.Lock(), None
+
+    def do(self, key, fetch):
+        with self.lock:
+            hash(key)
+            flight = self.flight
+            if first := flight is None:
+                flight = self.flight = Future()
+        if not first:
+            return flight.result()
+        try:
+            result = fetch()
+        except BaseException as error:
+            self.flight = None
+            flight.set_exception(error)
+        else:
+            self.flight = None
+            flight.set_result(result)
+        return flight.result()
+
+
+@wrong(caching, feedback="a dictionary that is only added to grows")
+class Coalescer__keeps_every_key:
+    def __init__(self):
+        self.lock, self.flights = threading.Lock(), {}
+
+    def do(self, key, fetch):
+        with self.lock:
+            flight = self.flights.get(key)
+            if first := (flight is None or flight.done()):
+                flight = self.flights[key] = Future()
+        if first:
+            try:
+                flight.set_result(fetch())
+            except BaseException as error:
+                flight.set_exception(error)
+        return flight.result()
+
+
+EQUIVALENT = {}
