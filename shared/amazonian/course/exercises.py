@@ -46,9 +46,8 @@ def exercise(owner: ModuleType | type) -> Callable[[Any], Any]:
                 "Was the function renamed? Its name must stay as the lab gave it."
             )
         name = f"{owner_name(owner)}.{short}"
-        current = inspect.getattr_static(owner, short)
-        if getattr(current, "__exercise__", None) != name:
-            _references.setdefault(name, current)
+        # What stands there first is the reference, even if it has itself been decorated before.
+        _references.setdefault(name, inspect.getattr_static(owner, short))
         definition.__exercise__ = name
         setattr(owner, short, definition)
         return definition

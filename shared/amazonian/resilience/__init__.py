@@ -1,5 +1,10 @@
 """Chapter 1, the Builders' Library: components that keep a service up when its parts fail.
 
-``retries``, ``contention``, ``storm``, ``flaky``: lab 1.1 · ``idempotency``: lab 1.2 ·
-``sharding``: lab 1.3 · ``caching``: lab 1.4 · ``delivery``: lab 1.5 · ``clock``: all of them.
+- Lab 1.1: ``retries``; its models ``contention`` and ``storm``; its server ``flaky``.
+- Lab 1.2: ``idempotency``; the service ``charges``, its ``charge_client``, and ``crashes``.
+- Lab 1.3: ``availability`` and ``sharding``.
+- Lab 1.4: ``caching``; the models ``popularity``, ``coldcache`` and ``experiment``.
+- Lab 1.5: ``delivery`` and ``formats``; the model ``fleet``.
+
+All of them take their time from ``clock``.
 """

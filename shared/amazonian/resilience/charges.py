@@ -286,6 +286,7 @@ def main() -> None:
         half_written = chosen.port_file.with_suffix(".tmp")
         half_written.write_text(str(server.port))
         half_written.replace(chosen.port_file)
+    print(f"listening on http://127.0.0.1:{server.port}/charges", flush=True)
     server.serve_forever()
 
 

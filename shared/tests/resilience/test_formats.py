@@ -240,8 +240,8 @@ def test_the_two_phases_never_fail_on_real_bytes(seed, hosts, length):
 
 
 def test_a_replay_without_a_program_says_which():
+    found = find_unsafe([OLD, NEW], 1)
     with pytest.raises(LookupError, match="no program for new"):
-        found = find_unsafe([OLD, NEW], 1)
         formats.replay([OLD, NEW], found, {"old": PROGRAMS["old"]}, TOTAL, [])
 
 

@@ -4,6 +4,7 @@ import math
 
 from amazonian.resilience import availability
 from amazonian.resilience.availability import shares
+
 from wrong_answers import wrong
 
 # --- series

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from amazonian.resilience import caching
 from amazonian.resilience.caching import Cache, Entry, NotFoundError
+
 from wrong_answers import wrong
 
 # --- freshness
@@ -180,7 +181,7 @@ def refresh__believes_errors_for_long(self, key):
     return _refresh(self, key, "believes errors for long")
 
 
-@wrong(Cache, feedback="an error that came 4 s ago is believed for another second")
+@wrong(Cache, feedback="an entry may hold an error instead of a value")
 def refresh__raises_without_storing(self, key):
     return _refresh(self, key, "raises without storing")
 
@@ -200,7 +201,7 @@ def refresh__remembers_failures(self, key):
     return _refresh(self, key, "remembers failures")
 
 
-@wrong(Cache, feedback="store the old entry with a longer soft TTL")
+@wrong(Cache, feedback="store the old entry with a soft TTL that ends 5 s from now")
 def refresh__asks_again_at_once(self, key):
     return _refresh(self, key, "asks again at once")
 
@@ -210,7 +211,7 @@ def refresh__starts_the_age_anew(self, key):
     return _refresh(self, key, "starts the age anew")
 
 
-@wrong(Cache, feedback="store the old entry with a longer soft TTL")
+@wrong(Cache, feedback="store the old entry with a soft TTL that ends 5 s from now")
 def refresh__takes_an_age_for_a_moment(self, key):
     return _refresh(self, key, "takes an age for a moment")
 
@@ -222,16 +223,16 @@ def refresh__counts_from_the_question(self, key):
 
 @wrong(Cache, feedback="what is there to give?")
 def refresh__knows_only_the_hard_ttl(self, key):
-    try:
-        value = self.fetch(key)
-    except NotFoundError as error:
-        value, ttl_s = None, self.negative_ttl_s
-        entry = Entry(None, error, self.clock.now_s(), ttl_s, ttl_s)
-    else:
-        entry = Entry(value, None, self.clock.now_s(), self.soft_ttl_s, self.hard_ttl_s)
     old = self.entries.get(key)
     if old is not None and old.freshness(self.clock.now_s()) == "fresh":
         return old
+    try:
+        value = self.fetch(key)
+    except NotFoundError as error:
+        ttl_s = self.negative_ttl_s
+        entry = Entry(None, error, self.clock.now_s(), ttl_s, ttl_s)
+    else:
+        entry = Entry(value, None, self.clock.now_s(), self.soft_ttl_s, self.hard_ttl_s)
     self.entries.put(key, entry)
     return entry
 

@@ -1,5 +1,7 @@
 """Wrong answers to the second half of lab 1.5: formats and unsafe rollbacks."""
 
+import itertools
+
 from amazonian.resilience import formats
 from amazonian.resilience.formats import (
     Counterexample,
@@ -84,7 +86,7 @@ def find_unsafe__walks_in_circles(plan, hosts):
 def find_unsafe__compares_neighbours_only(plan, hosts):
     start(plan, hosts)
     versions = [step for step in plan if isinstance(step, Version)]
-    for old, new in zip(versions, versions[1:], strict=False):
+    for old, new in itertools.pairwise(versions):
         if new.writes not in old.reads:
             return Counterexample((), 0, old.name, new.writes)
         if old.writes not in new.reads:

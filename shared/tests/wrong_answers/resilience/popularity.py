@@ -1,9 +1,9 @@
 """Wrong answers to lab 1.4: Che's approximation."""
 
 import numpy as np
-
 from amazonian.resilience import popularity as component
 from amazonian.resilience.popularity import lru_present
+
 from wrong_answers import wrong
 
 
@@ -62,6 +62,8 @@ def che_hit_ratio__trusts_floating_point(popularity, capacity, present=lru_prese
 
 @wrong(component, feedback="which `t` makes the probabilities sum to the capacity?")
 def che_hit_ratio__holds_the_most_popular(popularity, capacity, present=lru_present):
+    if capacity < 0 or abs(sum(popularity) - 1) > 1e-6:
+        raise ValueError("capacity or shares")
     return float(np.sort(popularity)[::-1][:capacity].sum())
 
 

@@ -7,6 +7,7 @@ import random
 
 from amazonian.resilience import sharding
 from amazonian.resilience.sharding import validate_size
+
 from wrong_answers import wrong
 
 # --- overlap_distribution

@@ -54,7 +54,9 @@ def one_replica_is_enough(parallel):
     call(parallel, [0.5, 0.5]).close_to(
         0.75, look="two coins: how often does at least one show heads?", rel=1e-12
     )
-    call(parallel, [0.9, 0.8, 0.5]).close_to(0.99, rel=1e-12)
+    call(parallel, [0.9, 0.8, 0.5]).close_to(
+        0.99, rel=1e-12, look="all three are down for 0.1 * 0.2 * 0.5 of the time"
+    )
     call(parallel, [0.999, 0.999]).close_to(
         0.999999, rel=1e-12, look="two replicas of three nines make six, if independent"
     )

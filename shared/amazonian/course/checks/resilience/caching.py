@@ -116,13 +116,13 @@ def a_put_replaces_and_is_a_use(lru_class):
     lru = call(lru_class, 2).made
     call(lru.put, "a", 1)
     call(lru.put, "b", 2)
-    call(lru.put, "a", 10)
-    call(lru.get, "b").equals(2, look="a key that is stored already needs no room: drop nobody")
-    call(lru.get, "a").equals(10)
     call(lru.put, "b", 20)
+    call(lru.get, "a").equals(1, look="a key that is stored already needs no room: drop nobody")
+    call(lru.get, "b").equals(20)
+    call(lru.put, "a", 10)
     call(lru.put, "c", 3)
-    call(lru.get, "a").equals(None, look="b was put after a was read: a is the least recent")
-    call(lru.get, "b").equals(20, look="is a put of a stored key a use of it?")
+    call(lru.get, "a").equals(10, look="is a put of a stored key a use of it?")
+    call(lru.get, "b").equals(None)
 
 
 @about.rule("LRU")
@@ -346,6 +346,35 @@ def a_value_is_stored_and_given(refresh):
 
 
 @about.rule("Cache.refresh")
+def not_found_is_an_answer(refresh):
+    """A NotFoundError is raised, and remembered for the negative TTL."""
+    cache, origin, clock = _cache(refresh, NotFoundError("no k"), NotFoundError("no k"), "red")
+    call(cache.get, "k").raises(NotFoundError)
+    _at(clock, 4.9)
+    call(cache.get, "k").raises(NotFoundError)
+    _asked(origin, 1, "an entry may hold an error instead of a value")
+    _at(clock, 5)
+    call(cache.get, "k").raises(NotFoundError)
+    _asked(origin, 2, "its soft and hard TTL are both negative_ttl_s")
+    _at(clock, 10)
+    call(cache.get, "k").equals("red", look="it was created in the meantime")
+
+
+@about.rule("Cache.refresh")
+def without_an_old_value_failures_show(refresh):
+    """Where there is nothing to give, the origin's own error is raised, and not stored."""
+    cache, _, _ = _cache(refresh, OriginDownError("down"), "red")
+    call(cache.get, "k").raises(OriginDownError, look="a bare `raise` hands the error on")
+    if cache.entries.stored:
+        raise fail(
+            f"stored: {shown(cache.entries.stored[0])}",
+            "nothing stored",
+            "only NotFoundError is an answer; this origin has not answered",
+        )
+    call(cache.get, "k").equals("red")
+
+
+@about.rule("Cache.refresh")
 def its_age_counts_from_when_it_came(refresh):
     """An answer's age counts from the moment when it came, not when it was asked for."""
     cache, origin, clock = _cache(refresh, "red", NotFoundError(), takes_s=4.0)
@@ -441,35 +470,6 @@ def judged_when_the_answer_is_given(refresh):
 
 
 @about.rule("Cache.refresh")
-def without_an_old_value_failures_show(refresh):
-    """Where there is nothing to give, the origin's own error is raised, and not stored."""
-    cache, origin, _ = _cache(refresh, OriginDownError("down"), "red")
-    call(cache.get, "k").raises(OriginDownError, look="a bare `raise` hands the error on")
-    if cache.entries.stored:
-        raise fail(
-            f"stored: {shown(cache.entries.stored[0])}",
-            "nothing stored",
-            "only NotFoundError is an answer; this origin has not answered",
-        )
-    call(cache.get, "k").equals("red")
-
-
-@about.rule("Cache.refresh")
-def not_found_is_an_answer(refresh):
-    """A NotFoundError is raised, and remembered for the negative TTL."""
-    cache, origin, clock = _cache(refresh, NotFoundError("no k"), NotFoundError("no k"), "red")
-    call(cache.get, "k").raises(NotFoundError)
-    _at(clock, 4.9)
-    call(cache.get, "k").raises(NotFoundError)
-    _asked(origin, 1, "an entry may hold an error instead of a value")
-    _at(clock, 5)
-    call(cache.get, "k").raises(NotFoundError)
-    _asked(origin, 2, "its soft and hard TTL are both negative_ttl_s")
-    _at(clock, 10)
-    call(cache.get, "k").equals("red", look="it was created in the meantime")
-
-
-@about.rule("Cache.refresh")
 def not_found_replaces(refresh):
     """A NotFoundError replaces an older value: what is gone is not given any more."""
     cache, origin, clock = _cache(refresh, "red", NotFoundError("gone"), OriginDownError("down"))
@@ -490,7 +490,7 @@ def not_found_replaces(refresh):
 @about.rule("Cache.refresh")
 def only_exceptions_are_failures(refresh):
     """Only an Exception counts as a failure: a KeyboardInterrupt goes through."""
-    cache, origin, clock = _cache(refresh, "red", KeyboardInterrupt())
+    cache, _, clock = _cache(refresh, "red", KeyboardInterrupt())
     call(cache.get, "k").equals("red")
     _at(clock, 100)
     call(cache.get, "k").raises(
@@ -628,14 +628,14 @@ def alone_it_is_just_a_call(coalescer_class):
     ).equals("red")
     if fetched != [1]:
         raise fail(f"{len(fetched)} calls of fetch", "1")
-    call(lambda: coalescer.do("k", lambda: None), shown_as="coalescer.do('k', fetch)").equals(
-        None, look="None is an answer like any other, and here the fetch before has long ended"
+    call(lambda: coalescer.do("l", lambda: None), shown_as="coalescer.do('l', fetch)").equals(
+        None, look="None is an answer like any other"
     )
 
     def fetch():
         raise OriginDownError("down")
 
-    call(coalescer.do, "k", fetch).raises(OriginDownError)
+    call(coalescer.do, "m", fetch).raises(OriginDownError)
 
 
 @about.rule("Coalescer")
@@ -656,6 +656,28 @@ def nothing_is_kept(coalescer_class):
     call(coalescer.do, "k", fetch).equals(
         "green", look="after an error too, in every case, the flight must be forgotten"
     )
+
+
+@about.rule("Coalescer")
+def other_keys_go_on(coalescer_class):
+    """While one key's fetch lasts, another key is not held up."""
+    coalescer = call(coalescer_class).made
+    given("a thread whose fetch for key 'slow' lasts")
+    fetch = _Fetch("slow")
+    slow = _Caller(coalescer.do, "slow", fetch)
+    fetch.began.wait(PATIENCE_S)
+    given("a second thread that calls coalescer.do('quick', …)")
+    quick = _Caller(coalescer.do, "quick", lambda: "quick")
+    held_up = not quick.ended.wait(PATIENCE_S / 2)
+    fetch.go_on.set()
+    slow.answer().equals("slow")
+    quick.answer().equals("quick", look="each key has its own flight and its own answer")
+    if held_up:
+        raise fail(
+            "the second thread waited for the first one's fetch",
+            "an answer at once",
+            "the lock is held while somebody fetches; hold it only to look at the flights",
+        )
 
 
 @about.rule("Coalescer")
@@ -696,28 +718,6 @@ def nobody_is_left_waiting(coalescer_class):
     _, answers = _together(coalescer_class, 3, SystemExit("the thread is told to stop"))
     for answer in answers:
         answer.raises(SystemExit, look="`except Exception` does not catch a SystemExit")
-
-
-@about.rule("Coalescer")
-def other_keys_go_on(coalescer_class):
-    """While one key's fetch lasts, another key is not held up."""
-    coalescer = call(coalescer_class).made
-    given("a thread whose fetch for key 'slow' lasts")
-    fetch = _Fetch("slow")
-    slow = _Caller(coalescer.do, "slow", fetch)
-    fetch.began.wait(PATIENCE_S)
-    given("a second thread that calls coalescer.do('quick', …)")
-    quick = _Caller(coalescer.do, "quick", lambda: "quick")
-    held_up = not quick.ended.wait(PATIENCE_S / 2)
-    fetch.go_on.set()
-    slow.answer().equals("slow")
-    quick.answer().equals("quick", look="each key has its own flight and its own answer")
-    if held_up:
-        raise fail(
-            "the second thread waited for the first one's fetch",
-            "an answer at once",
-            "the lock is held while somebody fetches; hold it only to look at the flights",
-        )
 
 
 @about.rule("Coalescer")

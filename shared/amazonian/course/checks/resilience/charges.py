@@ -20,7 +20,8 @@ REFUSALS = (
 def _fields(answer: Answer) -> dict:
     """The fields of the Reply that came back."""
     kind, fields = answer.satisfies(
-        lambda value: isinstance(value, tuple) and value[0] == "Reply", "a Reply"
+        lambda value: isinstance(value, tuple) and value[0] == "Reply",
+        "a Reply with a text as its body",
     )
     assert kind == "Reply"
     return fields

@@ -214,7 +214,7 @@ def _at(moments) -> str:
 
 
 def _seen(answer, came_back, wanted, look):
-    answer.made  # an exception is a finding of its own
+    _ = answer.made  # an exception is a finding of its own
     if came_back != wanted:
         raise fail(_at(came_back), _at(wanted), look)
 

@@ -25,14 +25,18 @@ about = RulesFor("amazonian.resilience.idempotency")
 # --- fingerprint ------------------------------------------------------------------------------
 
 
+def _digits(answer: Answer) -> str:
+    return answer.satisfies(lambda value: isinstance(value, str), "64 hexadecimal digits")
+
+
 @about.rule("fingerprint")
 def order_of_keys_does_not_matter(fingerprint):
     """Equal parameters have one fingerprint, in whatever order their keys come, at any depth."""
-    first = call(fingerprint, {"customer": "ada", "amount": 5}).value("64 hexadecimal digits")
+    first = _digits(call(fingerprint, {"customer": "ada", "amount": 5}))
     call(fingerprint, {"amount": 5, "customer": "ada"}).equals(
         first, look="a client library may write the keys in another order on each attempt"
     )
-    first = call(fingerprint, {"item": {"sku": "b1", "count": 2}}).value("64 hexadecimal digits")
+    first = _digits(call(fingerprint, {"item": {"sku": "b1", "count": 2}}))
     call(fingerprint, {"item": {"count": 2, "sku": "b1"}}).equals(
         first, look="keys of inner dictionaries are sorted too"
     )
@@ -49,9 +53,9 @@ def any_difference_shows(fingerprint):
         ({"item": {"sku": "b1"}}, {"item": {"sku": "b2"}}),
         ({"a": "b"}, {"b": "a"}),
     ):
-        first = call(fingerprint, one).value("64 hexadecimal digits")
+        first = _digits(call(fingerprint, one))
         second = call(fingerprint, other)
-        if second.value("64 hexadecimal digits") == first:
+        if _digits(second) == first:
             raise second.broken(
                 "another fingerprint",
                 f"{one} and {other} are different requests",
@@ -197,7 +201,7 @@ def a_token_is_made_and_kept(token_for):
         tokens.ask(token_for, connection, "order 17").equals("t1")
         for _ in range(2):
             tokens.ask(token_for, connection, "order 17").equals(
-                "t1", look="a second token would be a second charge"
+                "t1", look="a second token would be a second charge (and a row is not yet a token)"
             )
 
 

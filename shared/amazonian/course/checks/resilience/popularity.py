@@ -26,8 +26,8 @@ def senseless_input_is_refused(che_hit_ratio):
     call(che_hit_ratio, [0.5, 0.5], -1).raises(ValueError)
     call(che_hit_ratio, [0.5, 0.4], 1).raises(ValueError, look="these sum to 0.9")
     call(che_hit_ratio, [3, 2, 1], 1).raises(ValueError, look="counts are not shares: sum 6")
-    call(che_hit_ratio, [0.1] * 10, 5).close_to(
-        0.5, rel=1e-8, look="ten tenths sum to 0.9999999999999999: leave room for rounding"
+    call(che_hit_ratio, [0.7, 0.2, 0.1], 3).close_to(
+        1.0, look="0.7 + 0.2 + 0.1 is 0.9999999999999999: leave room for rounding"
     )
 
 
