@@ -39,8 +39,8 @@ def freshness(age_s: float, soft_ttl_s: float, hard_ttl_s: float) -> str:
         hard_ttl_s: from this age on, do not give the answer to anybody, whatever the soft TTL.
 
     Returns:
-        "fresh": give it. "refresh": ask the origin, and give this one if that fails.
-        "expired": as good as not there.
+        The word "fresh" (give it), "refresh" (ask the origin, and give this one if that fails) or
+        "expired" (as good as not there).
     """
     if age_s >= hard_ttl_s:
         return "expired"

@@ -55,7 +55,7 @@ class ChargeClient:
 
     Args:
         transport: makes one attempt, given token, charge and timeout in seconds; see :func:`post`.
-        tokens: where it keeps its tokens, from :func:`idempotency.open_tokens`.
+        tokens: where it keeps its tokens, from ``idempotency.open_tokens``.
         client: its retries; by default up to eight attempts, so that a restart of the service
             fits between them.
     """

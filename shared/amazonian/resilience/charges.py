@@ -139,15 +139,14 @@ def problem(status: int, title: str, detail: str = "", retry_after_s: int | None
 def reply(outcome: str | Exception) -> Reply:
     """Put what became of a request into an HTTP reply. The status tells the caller what to do.
 
+    - An answer becomes status 201 with the answer itself as body.
+    - A ``RefusedError`` becomes a :func:`problem` with the error's own ``status``, ``title``, text
+      (``str(error)``) and ``retry_after_s``.
+    - Any other exception becomes a problem with status 500, the title "Internal Server Error" and
+      an empty detail. What went wrong inside is for the log, not for the caller.
+
     Args:
         outcome: the answer, or the exception that came in its place.
-
-    Returns:
-        - for an answer: status 201 with the answer itself as body;
-        - for a :class:`RefusedError`: a :func:`problem` with the error's own ``status``, ``title``,
-          text (``str(error)``) and ``retry_after_s``;
-        - for any other exception: a problem with status 500, the title "Internal Server Error"
-          and an empty detail. What went wrong inside is for the log, not for the caller.
     """
     if isinstance(outcome, RefusedError):
         return problem(outcome.status, outcome.title, str(outcome), outcome.retry_after_s)
@@ -172,7 +171,7 @@ class ChargeServer(ThreadingHTTPServer):
     Args:
         database: path of its SQLite file, made if there is none.
         port: 0 for any free one.
-        perform: how a request is carried out; by default :func:`idempotency.perform`.
+        perform: how a request is carried out; by default ``idempotency.perform``.
         step: told each of `STEPS` after it was taken.
     """
 

@@ -67,11 +67,11 @@ def token_afterwards(
 
 
 class ForkedServer:
-    """A :class:`ChargeServer` in a forked process, on the same port after each restart.
+    """A ``ChargeServer`` in a forked process, on the same port after each restart.
 
     Args:
         database: its SQLite file.
-        perform: how it carries out a request; see :class:`ChargeServer`.
+        perform: how it carries out a request; see ``ChargeServer``.
     """
 
     def __init__(self, database: Path, perform: Perform | None = None):
@@ -195,7 +195,7 @@ def kill_at(step: str | None, perform: Perform | None = None, seed: int = 0) -> 
 
     Args:
         step: one of ``charges.STEPS``, or None for an undisturbed run.
-        perform: how the service carries out a request; see :class:`ChargeServer`.
+        perform: how the service carries out a request; see ``ChargeServer``.
         seed: of the jitter between attempts.
     """
     policy = retries.RetryPolicy(max_attempts=8, base_s=0.002, cap_s=0.1)

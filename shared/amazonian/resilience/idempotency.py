@@ -62,7 +62,7 @@ def fingerprint(parameters: Any) -> str:
     """What tells two sets of parameters apart: the SHA-256 of their canonical JSON.
 
     Canonical means that equal parameters are equal text: keys sorted at every depth and no blank
-    after ``,`` or ``:``. Everything else is as :func:`json.dumps` does it by default.
+    after ``,`` or ``:``. Everything else is as ``json.dumps`` does it by default.
 
     Args:
         parameters: whatever JSON can hold: dictionaries with text keys, lists, text, numbers.
@@ -91,8 +91,8 @@ def decide(fingerprint: str, known: Entry | None) -> str | None:
             belongs to a request that is still running.
 
     Returns:
-        None if the token is new: the request is to be carried out. Otherwise the answer that the
-        first attempt got, which may be an empty text.
+        None if the token is new and the request is to be carried out. Otherwise the answer that
+        the first attempt got, which may be an empty text.
 
     Raises:
         TokenReusedError: the entry has another fingerprint, whether it is running or done.

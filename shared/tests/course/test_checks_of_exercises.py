@@ -1,15 +1,15 @@
 """The checks are themselves checked: right answers pass, wrong ones are told why."""
 
 import pytest
-import wrong_answers
-from mutants import Mutant, mutants_of
 
+import wrong_answers
 from amazonian.course import check, checking, exercise
 from amazonian.course.catalogue import heading, labs
 from amazonian.course.checking import NotWrittenYetError, examine, failure_text
 from amazonian.course.exercises import find_owner
 from amazonian.course.rules import rules_of
 from amazonian.course.sources import decorator_line, stub_source
+from mutants import Mutant, mutants_of
 
 EXERCISES = [name for lab in labs() for name in lab.exercises]
 MUTANTS = [mutant for name in EXERCISES for mutant in mutants_of(name)]

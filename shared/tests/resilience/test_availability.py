@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from amazonian.resilience import availability
 from amazonian.resilience.availability import (
     MONTH_S,
@@ -15,8 +18,6 @@ from amazonian.resilience.availability import (
     series,
     static_stability_overhead,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 A_SHARE = st.floats(0, 1)
 SHARES = st.lists(A_SHARE, max_size=8)

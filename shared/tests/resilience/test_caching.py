@@ -7,6 +7,9 @@ import weakref
 from collections import OrderedDict
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from amazonian.resilience.caching import (
     LRU,
     Cache,
@@ -18,8 +21,6 @@ from amazonian.resilience.caching import (
     limited,
 )
 from amazonian.resilience.clock import SimulatedClock
-from hypothesis import given
-from hypothesis import strategies as st
 
 PATIENCE_S = 10.0
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from amazonian.resilience.experiment import measured_changes, visitors_needed
 
 

@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import pytest
+
 from amazonian.resilience import coldcache
 from amazonian.resilience.caching import LRU
 from amazonian.resilience.popularity import (

@@ -1,5 +1,6 @@
 """Timeouts, backoff, quota and `retry`, alone and against a real server that fails."""
 
+import contextlib
 import math
 import random
 import threading
@@ -132,7 +133,7 @@ def _tokens_after(costs: QuotaCosts, failing: float) -> float:
             raise TransientError
 
     for _ in range(20_000):
-        try:
+        with contextlib.suppress(CallError):
             retry(
                 operation,
                 RetryPolicy(),
@@ -142,8 +143,6 @@ def _tokens_after(costs: QuotaCosts, failing: float) -> float:
                 clock=clock,
                 rng=rng,
             )
-        except CallError:
-            pass
         seen.append(quota.tokens)
     return sum(seen[10_000:]) / 10_000
 

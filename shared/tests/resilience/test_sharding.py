@@ -11,6 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from amazonian.resilience.clock import SimulatedClock
 from amazonian.resilience.retries import Client, RetryPolicy, TransientError
 from amazonian.resilience.sharding import (
@@ -25,8 +28,6 @@ from amazonian.resilience.sharding import (
     overlap_distribution,
     shuffle_shard,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 CUSTOMERS = [f"customer-{i}" for i in range(5_600)]
 

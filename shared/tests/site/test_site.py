@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.xdist_group("site"),
     pytest.mark.skipif(
         CHROMIUM is None,
-        reason="no Chromium here; to run the site's tests install it (Debian: apt install chromium)",
+        reason="no Chromium for the site's tests: install it (Debian: apt install chromium)",
     ),
     pytest.mark.skipif(not STAMP.exists(), reason="no site here: build it first (make book)"),
 ]

@@ -4,7 +4,6 @@ import math
 
 from amazonian.resilience import availability
 from amazonian.resilience.availability import shares
-
 from wrong_answers import wrong
 
 # --- series

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from amazonian.resilience import caching
 from amazonian.resilience.caching import Cache, Entry, NotFoundError
-
 from wrong_answers import wrong
 
 # --- freshness

@@ -1,9 +1,9 @@
 """Wrong answers to lab 1.4: Che's approximation."""
 
 import numpy as np
+
 from amazonian.resilience import popularity as component
 from amazonian.resilience.popularity import lru_present
-
 from wrong_answers import wrong
 
 

@@ -7,7 +7,6 @@ import random
 
 from amazonian.resilience import sharding
 from amazonian.resilience.sharding import validate_size
-
 from wrong_answers import wrong
 
 # --- overlap_distribution
