@@ -34,6 +34,7 @@ class FlakyServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, faults: Faults, seed: int):
         super().__init__(("127.0.0.1", 0), _Handler)

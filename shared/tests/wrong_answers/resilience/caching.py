@@ -266,7 +266,7 @@ class Coalescer__lets_waiters_try_for_themselves(caching.Coalescer):
         return flight.result()
 
 
-@wrong(caching, feedback="the lock is held while somebody fetches")
+@wrong(caching, feedback="the lock is held while somebody fetches or waits")
 class Coalescer__locks_everyone_out(caching.Coalescer):
     def do(self, key, fetch):
         with self._lock:
@@ -278,6 +278,37 @@ class Coalescer__locks_everyone_out(caching.Coalescer):
                 except BaseException as error:
                     flight.set_exception(error)
                 del self._flights[key]
+        return flight.result()
+
+
+@wrong(caching, feedback="the third thread waited for the first one's fetch")
+class Coalescer__waits_with_the_lock_in_its_hand(caching.Coalescer):
+    def do(self, key, fetch):
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is not None:
+                return flight.result()
+            flight = self._flights[key] = Future()
+        try:
+            flight.set_result(fetch())
+        except BaseException as error:
+            flight.set_exception(error)
+        with self._lock:
+            del self._flights[key]
+        return flight.result()
+
+
+@wrong(caching, feedback="both have looked before either had entered a flight")
+class Coalescer__looks_without_a_lock(caching.Coalescer):
+    def do(self, key, fetch):
+        if key in self._flights:
+            return self._flights[key].result()
+        flight = self._flights[key] = Future()
+        try:
+            flight.set_result(fetch())
+        except BaseException as error:
+            flight.set_exception(error)
+        self._flights.pop(key, None)
         return flight.result()
 
 

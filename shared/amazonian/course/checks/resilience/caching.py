@@ -217,7 +217,7 @@ def one_thread_at_a_time(lru_class):
         inside = _Caller(getattr(lru, method), key, *args)
         key.reached.wait(PATIENCE_S)
         other = _Caller(lru.put, "b", 2)
-        got_in = other.ended.wait(0.03)
+        got_in = other.ended.wait(0.05)
         key.go_on.set()
         inside.answer()
         other.answer()
@@ -562,17 +562,28 @@ class _Caller:
 
 
 class _Key:
-    """A key that knows which threads have looked it up: they are inside `do`."""
+    """A key that knows which threads have looked it up: they are inside `do`.
 
-    def __init__(self, wanted: int):
-        self._lookers: set[int] = set()
-        self._wanted, self.all_inside = wanted, threading.Event()
+    With `pause_at`, the first of them is held in the middle of its so-manieth look.
+    """
+
+    def __init__(self, wanted: int, pause_at: int = 0, paused: threading.Event | None = None):
+        self.looks: dict[int, int] = {}
+        self.all_inside, self.go_on = threading.Event(), threading.Event()
+        self._wanted, self._pause_at, self._paused = wanted, pause_at, paused
 
     def __hash__(self) -> int:
-        self._lookers.add(threading.get_ident())
-        if len(self._lookers) >= self._wanted:
+        me = threading.get_ident()
+        self.looks[me] = self.looks.get(me, 0) + 1
+        if len(self.looks) >= self._wanted:
             self.all_inside.set()
+        if self._paused and next(iter(self.looks)) == me and self.looks[me] == self._pause_at:
+            self._paused.set()
+            self.go_on.wait(PATIENCE_S)
         return 7
+
+    def __repr__(self) -> str:
+        return "key"
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -581,10 +592,10 @@ class _Key:
 class _Fetch:
     """A fetch whose first call lasts until it is let go; all calls are counted."""
 
-    def __init__(self, outcome: object):
+    def __init__(self, outcome: object, begun: threading.Event | None = None):
         self.outcome, self.calls = outcome, 0
         self.began, self.go_on = threading.Event(), threading.Event()
-        self._lock = threading.Lock()
+        self._begun, self._lock = begun or self.began, threading.Lock()
 
     def __call__(self) -> object:
         with self._lock:
@@ -592,7 +603,8 @@ class _Fetch:
             first = self.calls == 1
         if first:
             self.began.set()
-            self.go_on.wait(PATIENCE_S)
+            self._begun.set()
+            self.go_on.wait(2 * PATIENCE_S)
         if isinstance(self.outcome, BaseException):
             raise self.outcome
         return self.outcome
@@ -611,8 +623,15 @@ def _together(coalescer_class, callers: int, outcome: object) -> tuple[_Fetch, l
         threads[0].answer()
         raise fail("the first caller's fetch was never called", "it is called at once")
     threads += [_Caller(coalescer.do, key, fetch) for _ in range(callers - 1)]
-    key.all_inside.wait(PATIENCE_S)
+    all_inside = key.all_inside.wait(PATIENCE_S)
     fetch.go_on.set()
+    if not all_inside:
+        raise fail(
+            f"only {len(key.looks)} of {callers} threads had looked for a flight after "
+            f"{PATIENCE_S:g} s",
+            "all of them, while the fetch lasts",
+            "the lock is held while somebody waits or fetches; hold it only to look",
+        )
     until = time.monotonic() + PATIENCE_S
     return fetch, [thread.answer(until) for thread in threads]
 
@@ -662,21 +681,25 @@ def nothing_is_kept(coalescer_class):
 def other_keys_go_on(coalescer_class):
     """While one key's fetch lasts, another key is not held up."""
     coalescer = call(coalescer_class).made
-    given("a thread whose fetch for key 'slow' lasts")
-    fetch = _Fetch("slow")
-    slow = _Caller(coalescer.do, "slow", fetch)
+    given("a thread whose fetch for one key lasts")
+    fetch, key = _Fetch("slow"), _Key(2)
+    slow = _Caller(coalescer.do, key, fetch)
     fetch.began.wait(PATIENCE_S)
-    given("a second thread that calls coalescer.do('quick', …)")
+    given("a second thread that waits for the same fetch")
+    waiting = _Caller(coalescer.do, key, fetch)
+    key.all_inside.wait(PATIENCE_S / 2)
+    given("a third thread that calls coalescer.do('quick', …)")
     quick = _Caller(coalescer.do, "quick", lambda: "quick")
     held_up = not quick.ended.wait(PATIENCE_S / 2)
     fetch.go_on.set()
     slow.answer().equals("slow")
+    waiting.answer().equals("slow")
     quick.answer().equals("quick", look="each key has its own flight and its own answer")
     if held_up:
         raise fail(
-            "the second thread waited for the first one's fetch",
+            "the third thread waited for the first one's fetch",
             "an answer at once",
-            "the lock is held while somebody fetches; hold it only to look at the flights",
+            "the lock is held while somebody fetches or waits; hold it only to look at the flights",
         )
 
 
@@ -696,6 +719,32 @@ def a_hundred_callers_one_fetch(coalescer_class):
     _, answers = _together(coalescer_class, 3, None)
     for answer in answers:
         answer.equals(None)
+
+
+@about.rule("Coalescer")
+def two_at_the_very_same_moment(coalescer_class):
+    """Between looking for a flight and entering one, nobody else can look."""
+    for pause_at in (2, 3):
+        coalescer = call(coalescer_class).made
+        given("a thread that has just found no flight, and a second one that comes right then")
+        signal = threading.Event()
+        key, fetch = _Key(2, pause_at, signal), _Fetch("red", signal)
+        first = _Caller(coalescer.do, key, fetch)
+        signal.wait(PATIENCE_S)
+        second = _Caller(coalescer.do, key, fetch)
+        fetch.began.wait(0.1)
+        key.go_on.set()
+        key.all_inside.wait(PATIENCE_S)
+        fetch.go_on.set()
+        first.answer().equals("red")
+        second.answer().equals("red")
+        if fetch.calls != 1:
+            raise fail(
+                f"{fetch.calls} calls of fetch",
+                "1",
+                "both have looked before either had entered a flight: look and enter under one "
+                "lock, without letting go of it in between",
+            )
 
 
 @about.rule("Coalescer")
