@@ -57,8 +57,12 @@ document.addEventListener("DOMContentLoaded", () => {
   // What axe-core finds in sphinx-book-theme 1.3 and myst-nb 1.4.
   document.querySelectorAll(".search-button__button, .search-button").forEach(button =>
     button.setAttribute("aria-label", button.textContent.replace(/\s+/g, " ").trim() || "Search"));
-  document.querySelectorAll("summary[aria-label]").forEach(summary =>
+  document.querySelectorAll("details.hide summary[aria-label]").forEach(summary =>
     summary.removeAttribute("aria-label"));
+  document.querySelectorAll(".bd-sidebar-primary li.has-children").forEach(item => {
+    const page = item.querySelector("a").textContent.trim();
+    item.querySelector("details > summary")?.setAttribute("aria-label", `Pages of ${page}`);
+  });
   document.querySelectorAll(".theme-switch-button svg").forEach(icon => {
     icon.removeAttribute("aria-labelledby");
     icon.querySelector("title")?.remove();

@@ -29,7 +29,7 @@ class Verdict:
 
     held: int
     broken: dict[str, str] = field(default_factory=dict)
-    stub: bool = False
+    stub: str = ""
     printed: str = ""
 
     @property
@@ -54,7 +54,7 @@ def check(definition: Any, time_limit_s: float = TIME_LIMIT_S) -> None:
     verdict = examine(definition, rules, time_limit_s)
     if verdict.stub:
         raise NotWrittenYetError(
-            f"{heading(name)}\n  Nothing is written yet: replace the line `raise "
+            f"{heading(name)}\n  {_place(verdict.stub)} is not written yet: replace its line `raise "
             "NotImplementedError(…)`, run its cell, then run this one."
         )
     if not verdict.passed:
@@ -73,8 +73,8 @@ def examine(definition: Any, rules: Rules, time_limit_s: float) -> Verdict:
             send({"rule": number, "sent": ""})
             try:
                 rule(definition)
-            except evidence.StillAStubError:
-                send({"stub": True})
+            except evidence.StillAStubError as stub:
+                send({"stub": str(stub) or definition.__name__})
                 return
             except evidence.BrokenRuleError as broken:
                 send({"broken": broken.fields})
@@ -174,6 +174,12 @@ def hint_text(name: str, number: int) -> str:
     if number == len(hints):
         lines += ["", "That was the last hint. The lab's page on the site has a solution, folded."]
     return "\n".join(lines)
+
+
+def _place(short: str) -> str:
+    """A definition's name, with its exercise if it is one of its own."""
+    found = [heading(e) for lab in labs() for e in lab.exercises if e.endswith(f".{short}")]
+    return f"{short} ({found[0].rsplit(':', 1)[0]})" if found else short
 
 
 def _exercise_name(definition: Any) -> str:

@@ -10,6 +10,7 @@ import enum
 import linecache
 import math
 import random
+import re
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -81,6 +82,12 @@ def given(situation: str) -> None:
     trace.add(f"given {situation}")
 
 
+def scenario(situation: str) -> None:
+    """Begin a new situation; feedback does not show the calls that were made in earlier ones."""
+    trace.begin_rule()
+    given(situation)
+
+
 def call(function: Callable, *args: Any, shown_as: str | None = None, **kwargs: Any) -> "Answer":
     """Call the learner's code and keep what came back, or what it raised.
 
@@ -94,27 +101,31 @@ def call(function: Callable, *args: Any, shown_as: str | None = None, **kwargs: 
     place = len(trace.steps)
     trace.add(sent)
     try:
-        answer = Answer(function(*args, **kwargs), None)
+        answer = Answer(function(*args, **kwargs), None, sent)
     except NotImplementedError as stub:
-        raise StillAStubError(str(stub)) from None
+        written = traceback.extract_tb(stub.__traceback__)[-1].name
+        raise StillAStubError(written) from None
     except BaseException as error:
-        answer = Answer(None, error)
+        answer = Answer(None, error, sent)
     if trace.stateful and not isinstance(function, type):
-        trace.steps[place] = f"{sent}  →  {answer.came_back()}"
+        answer.step = trace.steps[place] = f"{sent}  →  {answer.came_back()}"
     return answer
 
 
 class Answer:
     """What came back from one call."""
 
-    def __init__(self, raw: Any, error: BaseException | None):
-        self.raw, self.error = raw, error
+    def __init__(self, raw: Any, error: BaseException | None, sent: str = ""):
+        self.raw, self.error, self.sent = raw, error, sent
+        self.step = sent
 
     def came_back(self) -> str:
         return show_error(self.error) if self.error is not None else shown(self.raw)
 
     def broken(self, expected: str, look: str = "", differ: str = "") -> BrokenRuleError:
         """The failure to raise when this answer breaks the rule."""
+        if self.sent and trace.steps and trace.steps[-1] is self.step:
+            trace.steps[-1] = self.sent  # the answer itself stands below, as what came back
         return BrokenRuleError(trace.text(), self.came_back(), expected, differ, look)
 
     @property
@@ -264,10 +275,10 @@ def difference(value: Any, wanted: Any) -> str:
 
 
 def _kind(value: Any) -> str:
-    names = {type(None): "None", list: "a list", dict: "a dictionary", frozenset: "a set"}
+    names = {type(None): "None", list: "a list or tuple", dict: "a dictionary", frozenset: "a set"}
     names |= {bool: "a truth value", str: "text", bytes: "bytes", int: "a number"}
     if isinstance(value, tuple):
-        return f"a {value[0]}"
+        return f"{'an' if value[0][0] in 'AEIOU' else 'a'} {value[0]}"
     return names.get(type(value), "a number" if is_number(value) else type(value).__name__)
 
 
@@ -301,13 +312,21 @@ def shown(value: Any) -> str:
 
 
 def describe_call(function: Callable, args: tuple, kwargs: dict) -> str:
-    """The call as Python would write it."""
+    """The call as Python would write it, with an object named after its class."""
     name = getattr(function, "__name__", type(function).__name__)
     owner = getattr(function, "__self__", None)
-    if owner is not None and not isinstance(owner, type):
-        name = f"{type(owner).__name__.lower()}.{name}"
+    if isinstance(function, type):
+        name = f"{_variable(function)} = {name}"
+    elif owner is not None and not isinstance(owner, type):
+        name = f"{_variable(type(owner))}.{name}"
     parts = [shown(arg) for arg in args] + [f"{key}={shown(arg)}" for key, arg in kwargs.items()]
     return f"{name}({', '.join(parts)})"
+
+
+def _variable(cls: type) -> str:
+    """What a programmer would call an object of this class: a RetryQuota is a `quota`."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*", cls.__name__)
+    return (words[-1] if words else cls.__name__).lower()
 
 
 def show_error(error: BaseException) -> str:
@@ -322,7 +341,7 @@ def show_error(error: BaseException) -> str:
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if "ipykernel" in frame.filename or frame.filename.startswith("<")
+        if "ipykernel" in frame.filename or frame.filename.startswith("<ipython-input")
     ]
     if own:
         line = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip() or own[-1].line

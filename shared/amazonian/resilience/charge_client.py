@@ -10,10 +10,13 @@ from amazonian.resilience import idempotency, retries
 
 
 class RefusedByServerError(Exception):
-    """The service answered 4xx: the request must be corrected, repeating it can't help."""
+    """The service answered 4xx or 501: repeating the same request can't help."""
 
     def __init__(self, status: int, problem: dict):
-        super().__init__(f"{status} {problem.get('title', '')}: {problem.get('detail', '')}")
+        text = f"{status} {problem.get('title', '')}"
+        if problem.get("detail"):
+            text += f": {problem['detail']}"
+        super().__init__(text)
         self.status, self.problem = status, problem
 
 
@@ -25,7 +28,7 @@ def post(port: int, token: str | None, charge: dict, timeout_s: float) -> dict:
 
     Raises:
         TimedOutError: no answer within `timeout_s` seconds.
-        TransientError: 409 (the first attempt still runs), 5xx, or a connection that broke.
+        TransientError: 409 (the first attempt still runs), 5xx but 501, or a broken connection.
         RefusedByServerError: any other status but 201.
     """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
@@ -42,7 +45,7 @@ def post(port: int, token: str | None, charge: dict, timeout_s: float) -> dict:
         raise retries.TransientError(str(error) or "the connection broke") from None
     finally:
         connection.close()
-    if response.status == 409 or response.status >= 500:
+    if response.status == 409 or (response.status >= 500 and response.status != 501):
         wait_s = float(response.headers.get("Retry-After", "0"))
         raise retries.TransientError(f"{response.status} {answer.get('title')}", wait_s)
     if response.status != 201:

@@ -219,14 +219,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         try:
-            outcome: str | Exception = self._outcome()
+            answer = reply(self._outcome())
+        except NotImplementedError as missing:  # retries can't help, so no 500
+            answer = problem(501, "Not Implemented", str(missing))
+        self._send(answer)
+
+    def _outcome(self) -> str | Exception:
+        try:
+            return self._charge()
+        except NotImplementedError:
+            raise
         except Exception as error:
             if not isinstance(error, RefusedError):
                 log.exception("a request failed")
-            outcome = error
-        self._send(reply(outcome))
+            return error
 
-    def _outcome(self) -> str:
+    def _charge(self) -> str:
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > MOST_BYTES:
             self.close_connection = True

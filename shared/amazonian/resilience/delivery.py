@@ -121,7 +121,8 @@ def deploy(
     Ask the alarm once before anything is installed. Then, for each wave, install it and bake it:
     ask the alarm at once, then every `look_every_s` seconds, and for the last time when the wave
     has been installed for exactly `bake_s` seconds (with ``bake_s = 0`` that is one question).
-    If it answers True, roll back and stop. The last wave bakes like the others.
+    The time that the alarm takes to answer is part of the bake. If it answers True, roll back
+    and stop. The last wave bakes like the others.
 
     Args:
         sizes: the number of hosts in each wave, as from :func:`waves`.
@@ -129,7 +130,7 @@ def deploy(
         target: the hosts; ``target.install(size)`` and ``target.roll_back()`` may take time.
         alarm: True if the new version looks bad.
         clock: to sleep on and to ask for the time.
-        look_every_s: the longest time between two questions to the alarm, in seconds.
+        look_every_s: the longest sleep between two questions to the alarm, in seconds.
 
     Returns:
         Whether it completed, how many hosts got the new version, and the seconds from the call
@@ -138,9 +139,9 @@ def deploy(
     Raises:
         AlarmActiveError: the alarm was on before the first wave; nothing has been installed.
     """
+    began_s, reached = clock.now_s(), 0
     if alarm():
         raise AlarmActiveError("the alarm is on already: a new version could not be judged")
-    began_s, reached = clock.now_s(), 0
     for size in sizes:
         target.install(size)
         reached += size

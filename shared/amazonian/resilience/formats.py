@@ -13,13 +13,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Version:
-    """A version of the program: the format that it writes and those that it can read."""
+    """A version of the program: the format that it writes and those that it can read.
+
+    Args:
+        name: what to call it.
+        writes: the name of a format.
+        reads: names of formats, as any set; kept as a frozenset.
+
+    Raises:
+        TypeError: `reads` is text, whose letters would be taken for formats.
+    """
 
     name: str
     writes: str
     reads: frozenset[str]
 
     def __post_init__(self) -> None:
+        if isinstance(self.reads, str):
+            raise TypeError(f"reads is a set of formats, such as {{'1', '2'}}, not {self.reads!r}")
         object.__setattr__(self, "reads", frozenset(self.reads))
 
     def __repr__(self) -> str:
@@ -40,7 +51,8 @@ def compatible(old: Version, new: Version) -> bool:
     """Whether hosts of both versions can run side by side and hand records to each other.
 
     Args:
-        old, new: two versions; in which order they are named makes no difference.
+        old, new: two versions; in which order they are named makes no difference. The `writes` of
+            each is the name of one format, its `reads` a frozenset of such names.
 
     Returns:
         True if each of the two reads what the other writes, and what it writes itself.
@@ -212,7 +224,9 @@ def two_phase(old: Version, new: str) -> list[Version | Migrate]:
         new: a format that it does not read.
 
     Returns:
-        The plan; :func:`find_unsafe` finds nothing in it, for any number of hosts.
+        The plan; :func:`find_unsafe` finds nothing in it, for any number of hosts. (Two are
+        enough to know: a counterexample needs one host that reads and at most one that wrote,
+        and without the others every step of theirs can still happen.)
     """
     both = old.reads | {new}
     return [

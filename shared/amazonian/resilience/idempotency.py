@@ -55,7 +55,7 @@ class InProgressError(RefusedError):
 
 
 class EffectCommittedError(Exception):
-    """The effect ended the transaction that should also have held the token."""
+    """The transaction that should also have held the token ended too early."""
 
 
 def fingerprint(parameters: Any) -> str:
@@ -69,6 +69,9 @@ def fingerprint(parameters: Any) -> str:
 
     Returns:
         64 hexadecimal digits.
+
+    Raises:
+        TypeError: they hold something else; text made up for it might differ between servers.
     """
     canonical = json.dumps(parameters, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
@@ -96,7 +99,7 @@ def decide(fingerprint: str, known: Entry | None) -> str | None:
 
     Raises:
         TokenReusedError: the entry has another fingerprint, whether it is running or done.
-        InProgressError: the same request is still running.
+        InProgressError: the same request is still running; do not wait for it.
     """
     if known is None:
         return None
@@ -201,8 +204,9 @@ class IdempotencyStore:
         """
         if not connection.in_transaction:
             raise EffectCommittedError(
-                "the effect ended the transaction; it must not commit, roll back, or write inside "
-                "`with connection:`, which commits as well"
+                "the transaction ended before the answer was recorded; the effect must not commit, "
+                "roll back, or write inside `with connection:`, which commits as well, and neither "
+                "must the code that runs the effect"
             )
         if not isinstance(answer, str):
             raise TypeError(f"an effect returns its answer as text, not {type(answer).__name__}")

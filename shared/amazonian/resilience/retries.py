@@ -59,9 +59,10 @@ def timeout_s(latencies_s: Sequence[float], false_timeout_rate: float) -> float:
     """The timeout that gives up on at most a share of the calls that would have succeeded.
 
     Args:
-        latencies_s: latencies of successful calls, in seconds, in any order.
+        latencies_s: latencies of successful calls, in seconds, in any order; left as they are.
         false_timeout_rate: the accepted share of them that take longer, from 0 up to (not
-            including) 1; 0.001 asks for the 99.9th percentile.
+            including) 1; 0.001 asks for the 99.9th percentile. The share counts as on paper:
+            0.29 of 100 calls is 29, although ``0.29 * 100`` is 28.999… in floating point.
 
     Returns:
         The smallest observed latency that no more than that share of all calls exceeds.
@@ -247,6 +248,7 @@ def retry(
     Raises:
         DeadlineExceededError: the deadline had passed before the first attempt.
         CallError: the last attempt's, when there is no further one.
+        ValueError: ``policy.max_attempts`` is below 1.
         Exception: anything else that the operation raises, at once.
     """
     paid_for = None

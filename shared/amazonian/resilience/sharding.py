@@ -9,7 +9,9 @@ import itertools
 import math
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 
 from amazonian.resilience.retries import Client, TransientError
 
@@ -85,8 +87,9 @@ def shuffle_shard(customer: str, workers: int, shard_size: int) -> Shard:
     """A customer's shard, from nothing but the customer's name.
 
     Every choice of workers is equally likely, in every order. The same name gets the same shard
-    in every process and on every machine. With one worker more (number ``workers``), a shard
-    stays as it is or has one of its workers replaced by the new one.
+    in every process and on every machine, and names that are alike do not get shards that are.
+    With one worker more (number ``workers``), a shard stays as it is or has one of its workers
+    replaced by the new one.
 
     Args:
         customer: a name, any text.
@@ -111,10 +114,11 @@ def blast_radius(shards: Mapping[str, Shard], poison: str, attempts: int) -> flo
     """The share of the other customers whose calls fail once one customer's whole shard is dead.
 
     A client tries the workers of its shard in the shard's order, at most `attempts` of them, and
-    its call fails if all that it tries are dead. `attempts` may exceed the size of a shard.
+    its call fails if all that it tries are dead. Shards may differ in size, and `attempts` may
+    exceed it. All workers of the poison customer are dead, whatever `attempts` is.
 
     Args:
-        shards: from each customer's name to its shard; at least two customers.
+        shards: from each customer's name to its shard; at least two customers. It stays as it is.
         poison: the customer whose requests kill each worker that takes one.
         attempts: how many workers a client tries; 1 means that it does not retry.
 
@@ -145,88 +149,118 @@ def most_shards(workers: int, shard_size: int, max_overlap: int) -> int:
     return math.comb(workers, fragment) // math.comb(shard_size, fragment)
 
 
-class ShardSearcher:
-    """Hands out shards of which no two share more than `max_overlap` workers.
+@dataclass(eq=False)
+class ShardStore:
+    """The shards handed out, of which no two share more than `max_overlap` workers.
 
-    It remembers every subset of ``max_overlap + 1`` workers of the shards handed out, its
-    *fragments*: two shards share too many workers just if they share a fragment. So the time
-    for one more customer does not grow with the number of customers before. (After the
-    StatefulSearchingShuffleSharder of the library awslabs/route53-infima.)
+    It remembers every subset of ``max_overlap + 1`` workers of each shard, its *fragments*: two
+    shards share too many workers just if they share a fragment. So whether one more shard fits
+    takes a few look-ups, however many there are. (The library awslabs/route53-infima keeps
+    fragments for the same purpose.)
 
-    `shards` is the state, from each customer to its shard: keep it, and `record` it again after
-    a restart (with an `rng` of another seed, else the first draws repeat what is taken).
+    Args:
+        workers: how many there are.
+        shard_size: how many of them one customer gets.
+        max_overlap: how many any two customers may share, from 0 to ``shard_size - 1``.
+
+    Attributes:
+        shards: from each customer to its shard. Keep it, and `record` it again after a restart.
+        used: the fragments of all shards, each in ascending order.
+        lock: held by `record`; hold it yourself over steps that belong together.
+
+    Raises:
+        ValueError: an argument out of its range.
     """
 
-    def __init__(self, workers: int, shard_size: int, max_overlap: int, rng: random.Random):
-        """Begin with an empty `self.shards`.
+    workers: int
+    shard_size: int
+    max_overlap: int
+    shards: dict[str, Shard] = field(default_factory=dict, init=False, repr=False)
+    used: set[Shard] = field(default_factory=set, init=False, repr=False)
+    lock: AbstractContextManager = field(default_factory=threading.RLock, init=False, repr=False)
 
-        Args:
-            workers: how many there are.
-            shard_size: how many of them one customer gets.
-            max_overlap: how many any two customers may share, from 0 to ``shard_size - 1``.
-            rng: the source of all randomness; the same seed hands out the same shards.
+    def __post_init__(self):
+        validate_size(self.workers, self.shard_size, self.max_overlap)
 
-        Raises:
-            ValueError: an argument out of its range.
+    def fragments(self, chosen: Iterable[int]) -> Iterator[Shard]:
+        """Each subset of ``max_overlap + 1`` of the `chosen` workers, in ascending order.
+
+        (7, 0) and (0, 7) are one set, so each is written in one way.
         """
-        validate_size(workers, shard_size, max_overlap)
-        self.workers, self.shard_size, self.max_overlap = workers, shard_size, max_overlap
-        self.rng = rng
-        self.shards: dict[str, Shard] = {}
-        self.used: set[Shard] = set()
-        self.order = rng.sample(range(workers), workers)
-        self.left = self.search((), 0)
-        self.lock = threading.RLock()
-
-    def fragments(self, chosen: Shard) -> Iterator[Shard]:
-        """Each subset of ``max_overlap + 1`` of the `chosen` workers, written in one way."""
         return itertools.combinations(sorted(chosen), self.max_overlap + 1)
 
-    def fits(self, chosen: Shard) -> bool:
-        """Whether none of the fragments of these workers (a whole shard or fewer) is used."""
+    def fits(self, chosen: Iterable[int]) -> bool:
+        """Whether none of the fragments of these workers (a whole shard or fewer) is used.
+
+        What does not fit will never fit, as the store only grows.
+        """
         return self.used.isdisjoint(self.fragments(chosen))
 
-    def record(self, customer: str, shard: Shard) -> None:
-        """Take over a shard, for example one that was handed out before a restart.
+    def record(self, customer: str, shard: Iterable[int]) -> None:
+        """Keep a customer's shard. The same one again, in the same order, changes nothing.
 
         Raises:
-            ValueError: the customer has another shard; this one is not `shard_size` different
-                workers; or it shares too many with one that is handed out. Nothing has changed.
+            ValueError: the customer has another shard (another order is another shard); this one
+                is not `shard_size` different workers; or it shares too many with one that is
+                handed out. Nothing has changed.
         """
+        shard = tuple(shard)
         with self.lock:
             if self.shards.get(customer) == shard:
                 return
             if customer in self.shards:
                 raise ValueError(f"{customer} already has the shard {self.shards[customer]}")
-            if len(shard) != self.shard_size or len(set(shard) & set(self.order)) != len(shard):
+            known = set(range(self.workers)).intersection(shard)
+            if not len(shard) == len(known) == self.shard_size:
                 raise ValueError(f"{shard} is not {self.shard_size} of {self.workers} workers")
             if not self.fits(shard):
                 raise ValueError(f"{shard} shares too many workers with another shard")
             self.used.update(self.fragments(shard))
             self.shards[customer] = shard
 
+
+class ShardSearcher:
+    """Finds shards that fit into a store, as long as there are any.
+
+    (After the StatefulSearchingShuffleSharder of the library awslabs/route53-infima.)
+    """
+
+    def __init__(self, store: ShardStore, rng: random.Random):
+        """Begin a search that has not looked at any shard yet.
+
+        Args:
+            store: the shards handed out so far, by this searcher or others. Its `workers` and
+                `shard_size` say what a shard is, its `fits` and `record` do the remembering.
+            rng: the source of all randomness; the same seed hands out the same shards. After a
+                restart take another seed, else the first draws repeat what is taken.
+        """
+        self.store, self.rng = store, rng
+        self.order = rng.sample(range(store.workers), store.workers)
+        self.left = self.search((), 0)
+
     def search(self, chosen: Shard, place: int) -> Iterator[Shard]:
         """Every shard that fits, of those that begin with `chosen` and go on in `self.order`.
+
+        A beginning that does not fit is not gone on with.
 
         Args:
             chosen: the workers chosen so far, which fit.
             place: where in `self.order` the next may come from, and after.
         """
-        if len(chosen) == self.shard_size:
+        if len(chosen) == self.store.shard_size:
             yield chosen
             return
-        for at in range(place, self.workers):
+        for at in range(place, self.store.workers):
             longer = (*chosen, self.order[at])
-            if self.fits(longer):
+            if self.store.fits(longer):
                 yield from self.search(longer, at + 1)
 
     def assign(self, customer: str) -> Shard:
-        """The shard of a customer: the one that it has, or a new one.
+        """The shard of a customer: the one that the store has, or a new one, which it records.
 
-        A new one is drawn at random a few times, so that all workers get their share; if none
-        of the draws fits, it is searched for systematically, until one is found or it is certain
-        that there is none. A shard that did not fit will never fit, as the memory only grows:
-        so one walk through all of them serves all calls together.
+        A new one is drawn at random, `DRAWS` times at most, so that all workers get their share.
+        If none of the draws fits, it comes from the search, which goes on where it stopped: one
+        walk through all shards serves all calls together.
 
         Returns:
             `shard_size` different numbers from 0 to ``workers - 1``, in random order.
@@ -235,14 +269,15 @@ class ShardSearcher:
             NoShardLeftError: no shard fits any more beside those that were handed out. (Others
                 from the beginning might have left room for more.)
         """
-        with self.lock:
-            if customer not in self.shards:
-                draws = (self.rng.sample(self.order, self.shard_size) for _ in range(DRAWS))
-                found = next(filter(self.fits, itertools.chain(draws, self.left)), None)
+        store = self.store
+        with store.lock:
+            if customer not in store.shards:
+                draws = (self.rng.sample(self.order, store.shard_size) for _ in range(DRAWS))
+                found = next(filter(store.fits, itertools.chain(draws, self.left)), None)
                 if found is None:
-                    raise NoShardLeftError(f"add workers: no shard fits beside {len(self.shards)}")
-                self.record(customer, tuple(self.rng.sample(found, self.shard_size)))
-            return self.shards[customer]
+                    raise NoShardLeftError(f"add workers: no shard fits beside {len(store.shards)}")
+                store.record(customer, self.rng.sample(found, store.shard_size))
+            return store.shards[customer]
 
 
 class WorkerPool:

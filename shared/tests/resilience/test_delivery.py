@@ -92,6 +92,21 @@ def test_a_deployment_never_installs_after_it_saw_an_alarm(sizes, bake_s, look_e
         assert clock.now_s() == len(sizes) * (30 + bake_s)
 
 
+def test_a_slow_alarm_neither_lengthens_the_bake_nor_escapes_the_duration():
+    clock, installed_s = SimulatedClock(), []
+
+    class Target:
+        def install(self, hosts):
+            installed_s.append(clock.now_s())
+
+    def alarm():
+        clock.sleep(3)
+
+    done = delivery.deploy([1, 1], 100, target=Target(), alarm=alarm, clock=clock)
+    assert installed_s == [3, 106]  # a bake from 3 to 103, its last answer at 106
+    assert done.duration_s == clock.now_s() == 209
+
+
 def test_nothing_is_installed_into_a_fleet_in_alarm():
     with pytest.raises(AlarmActiveError):
         delivery.deploy([1], 60, target=None, alarm=lambda: True, clock=SimulatedClock())

@@ -136,6 +136,30 @@ def test_two_phases_are_safe_from_any_version_on_any_fleet(old_reads, data, host
     assert find_unsafe(two_phase(old, "new"), hosts) is None
 
 
+@settings(max_examples=60, deadline=None)
+@given(plan=plans(steps=5), hosts=st.integers(3, 4))
+def test_two_hosts_are_enough_to_know_of_any_fleet(plan, hosts):
+    assert (find_unsafe(plan, 2) is None) == (find_unsafe(plan, hosts) is None)
+
+
+def test_the_states_of_the_two_phases_nearly_double_with_each_host():
+    for hosts in (1, 2, 5):
+        plan = two_phase(OLD, "2")
+        seen = {formats.start(plan, hosts)}
+        waiting = list(seen)
+        while waiting:
+            new = {after for _, after in formats.moves(plan, waiting.pop())} - seen
+            seen |= new
+            waiting += new
+        assert len(seen) == 4 * 2**hosts + 2
+
+
+def test_a_text_is_not_taken_for_a_set_of_formats():
+    with pytest.raises(TypeError, match="set of formats"):
+        Version("old", "v1", "v1")
+    assert Version("old", "v1", {"v1"}).reads == frozenset({"v1"})
+
+
 @pytest.mark.parametrize("left_out", [1, 2, 3])
 def test_every_step_of_the_two_phases_is_needed(left_out):
     plan = two_phase(OLD, "2")

@@ -65,6 +65,11 @@ def test_what_is_not_the_same_json_has_another_fingerprint(one: object, other: o
     assert (fingerprint(one) == fingerprint(other)) == same
 
 
+def test_what_json_cannot_hold_has_no_fingerprint() -> None:
+    with pytest.raises(TypeError, match="set is not JSON serializable"):
+        fingerprint({"tags": {"a", "b"}})
+
+
 # --- the store, in one process
 
 
@@ -115,7 +120,7 @@ def test_an_effect_that_commits_itself_is_found_out(service: Service) -> None:
         with connection:
             return service.effect(connection)
 
-    with pytest.raises(EffectCommittedError, match="must not commit"):
+    with pytest.raises(EffectCommittedError, match="the effect must not commit"):
         perform(service.store, "t", CHARGE, commits)
 
 

@@ -63,6 +63,12 @@ CONTENTION = {
 }
 
 
+@given(st.integers(1, 400), st.integers(0, 99))
+def test_a_share_in_whole_percent_cuts_off_as_many_as_on_paper(calls: int, percent: int) -> None:
+    chosen = timeout_s([float(i) for i in range(calls)], percent / 100)
+    assert chosen == calls - 1 - calls * percent // 100
+
+
 @given(
     st.lists(st.floats(0.001, 100), min_size=1, max_size=200),
     st.floats(0, 1, exclude_max=True),
@@ -173,6 +179,46 @@ def test_threads_share_a_quota_without_losing_a_token() -> None:
 def test_a_policy_without_attempts_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Client(RetryPolicy(max_attempts=0)).call(lambda timeout_s: None, idempotent=True)
+
+
+def test_time_spent_in_an_attempt_counts_against_the_wait_that_follows() -> None:
+    clock, quota = SimulatedClock(), RetryQuota()
+
+    def operation(timeout_s: float) -> None:
+        clock.sleep(timeout_s)
+        raise ThrottledError(retry_after_s=0.8)
+
+    with pytest.raises(ThrottledError):
+        retry(
+            operation,
+            RetryPolicy(timeout_s=1.0),
+            idempotent=True,
+            quota=quota,
+            deadline=Deadline.after(1.5, clock),
+            clock=clock,
+            rng=random.Random(1),
+        )
+    assert clock.sleeps_s == [1.0]
+    assert quota.tokens == quota.costs.capacity
+
+
+@given(st.floats(0, 100), st.floats(0.001, 1), st.floats(0.001, 1), st.integers())
+def test_the_servers_wish_is_waited_for_even_beyond_the_cap(
+    asked_s: float, base_s: float, cap_s: float, seed: int
+) -> None:
+    clock = SimulatedClock()
+    outcomes = [ThrottledError(retry_after_s=asked_s), None]
+
+    def operation(timeout_s: float) -> None:
+        outcome = outcomes.pop(0)
+        if outcome is not None:
+            raise outcome
+
+    policy = RetryPolicy(base_s=base_s, cap_s=cap_s)
+    client = Client(policy, clock=clock, rng=random.Random(seed))
+    assert client.call(operation, idempotent=False, within_s=1_000.0) is None
+    jitter_s = retries.full_jitter(0, base_s, cap_s, random.Random(seed))
+    assert clock.sleeps_s == [max(asked_s, jitter_s)]
 
 
 def test_a_real_flaky_server_fails_a_client_without_retries_and_hardly_one_with_them() -> None:

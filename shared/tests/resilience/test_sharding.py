@@ -20,6 +20,7 @@ from amazonian.resilience.sharding import (
     NoShardLeftError,
     Shard,
     ShardSearcher,
+    ShardStore,
     WorkerPool,
     blast_radius,
     call_shard,
@@ -41,11 +42,15 @@ def sizes(largest: int) -> st.SearchStrategy:
     )
 
 
+def searcher_of(workers: int, size: int, max_overlap: int, seed: int) -> ShardSearcher:
+    return ShardSearcher(ShardStore(workers, size, max_overlap), random.Random(seed))
+
+
 def until_exhausted(searcher: ShardSearcher) -> list[Shard]:
     with suppress(NoShardLeftError):
         for i in itertools.count():
             searcher.assign(f"customer-{i}")
-    return list(searcher.shards.values())
+    return list(searcher.store.shards.values())
 
 
 def overlaps(shards: list[Shard]) -> set[int]:
@@ -199,7 +204,7 @@ def test_a_pool_has_only_its_own_workers() -> None:
 @pytest.mark.parametrize(("max_overlap", "shards"), [(1, 28), (0, 4)])
 def test_the_searcher_hands_out_all_of_8_workers_in_pairs(max_overlap: int, shards: int) -> None:
     for seed in range(20):
-        handed_out = until_exhausted(ShardSearcher(8, 2, max_overlap, random.Random(seed)))
+        handed_out = until_exhausted(searcher_of(8, 2, max_overlap, seed))
         assert len(handed_out) == shards == most_shards(8, 2, max_overlap)
         assert max(overlaps(handed_out)) <= max_overlap
 
@@ -210,7 +215,7 @@ def test_when_the_searcher_gives_up_no_shard_fits_any_more(
     size: tuple[int, int, int], seed: int
 ) -> None:
     workers, shard_size, max_overlap = size
-    shards = until_exhausted(ShardSearcher(*size, random.Random(seed)))
+    shards = until_exhausted(searcher_of(*size, seed))
     assert len(shards) <= most_shards(*size)
     assert all(overlap <= max_overlap for overlap in overlaps(shards))
     for other in itertools.combinations(range(workers), shard_size):
@@ -223,12 +228,13 @@ def test_shards_recorded_at_any_moment_are_kept_clear_of(
     size: tuple[int, int, int], seed: int, data: st.DataObject
 ) -> None:
     workers, shard_size, max_overlap = size
-    searcher = ShardSearcher(*size, random.Random(seed))
+    searcher = searcher_of(*size, seed)
+    store = searcher.store
     for i in range(6):
         shard = tuple(data.draw(st.permutations(range(workers)))[:shard_size])
-        allowed = all(len(set(shard) & set(s)) <= max_overlap for s in searcher.shards.values())
+        allowed = all(len(set(shard) & set(s)) <= max_overlap for s in store.shards.values())
         try:
-            searcher.record(f"recorded-{i}", shard)
+            store.record(f"recorded-{i}", shard)
         except ValueError:
             assert not allowed
         else:
@@ -248,40 +254,88 @@ def test_shards_recorded_at_any_moment_are_kept_clear_of(
 def test_the_same_seed_hands_out_the_same_shards(size: tuple[int, int, int], seed: int) -> None:
     runs = []
     for _ in range(2):
-        searcher = ShardSearcher(*size, random.Random(seed))
+        searcher = searcher_of(*size, seed)
         for i in range(10):
             try:
                 searcher.assign(f"customer-{i}")
             except NoShardLeftError:
                 break
-        runs.append(list(searcher.shards.items()))
+        runs.append(list(searcher.store.shards.items()))
     assert runs[0] == runs[1]
 
 
 def test_twenty_thousand_zones_of_2048_servers_share_two_at_most() -> None:
-    searcher = ShardSearcher(2048, 4, 2, random.Random(1))
+    searcher = searcher_of(2048, 4, 2, seed=1)
     for i in range(20_000):
         searcher.assign(f"zone-{i}")
+    shards = searcher.store.shards
     triples = Counter(
-        triple
-        for shard in searcher.shards.values()
-        for triple in itertools.combinations(sorted(shard), 3)
+        triple for shard in shards.values() for triple in itertools.combinations(sorted(shard), 3)
     )
-    assert len(searcher.shards) == 20_000
+    assert len(shards) == 20_000
     assert set(triples.values()) == {1}
     # So three attempts reach a living worker, whoever is poisonous.
-    assert blast_radius(searcher.shards, "zone-0", 3) == 0.0
+    assert blast_radius(shards, "zone-0", 3) == 0.0
 
 
 def test_a_searcher_restarted_from_its_shards_goes_on_without_overlap() -> None:
-    before = ShardSearcher(12, 3, 1, random.Random(1))
+    before = searcher_of(12, 3, 1, seed=1)
     for i in range(6):
         before.assign(f"customer-{i}")
-    after = ShardSearcher(12, 3, 1, random.Random(2))
-    for customer, shard in before.shards.items():
-        after.record(customer, shard)
-    assert after.assign("customer-3") == before.shards["customer-3"]
+    after = searcher_of(12, 3, 1, seed=2)
+    for customer, shard in before.store.shards.items():
+        after.store.record(customer, shard)
+    assert after.assign("customer-3") == before.store.shards["customer-3"]
     assert max(overlaps(until_exhausted(after))) <= 1
+
+
+def test_two_searchers_of_one_store_hand_out_every_shard_together() -> None:
+    store = ShardStore(8, 2, 1)
+    searchers = [ShardSearcher(store, random.Random(seed)) for seed in (1, 2)]
+    for i in range(28):
+        searchers[i % 2].assign(f"customer-{i}")
+    assert len({frozenset(shard) for shard in store.shards.values()}) == 28
+    for searcher in searchers:
+        with pytest.raises(NoShardLeftError, match="beside 28"):
+            searcher.assign("one too many")
+
+
+def test_a_store_refuses_contradictions_and_is_as_it_was() -> None:
+    store = ShardStore(4, 2, 0)
+    store.record("old", [0, 1])
+    store.record("old", (0, 1))  # the same again is none
+    for customer, shard in (
+        ("old", (2, 3)),
+        ("old", (1, 0)),
+        ("new", (1, 2)),
+        ("new", (2, 2)),
+        ("new", (2,)),
+        ("new", (2, 4)),
+        ("new", (0, 2, 3)),
+    ):
+        with pytest.raises(ValueError, match=r"already has|is not 2 of 4|shares too many"):
+            store.record(customer, shard)
+    assert store.shards == {"old": (0, 1)}
+    store.record("new", (3, 2))
+
+
+def test_a_store_keeps_no_list_of_the_callers() -> None:
+    store, shard = ShardStore(4, 2, 0), [0, 1]
+    store.record("old", shard)
+    shard[0] = 3
+    assert store.shards == {"old": (0, 1)}
+
+
+@given(sizes(9), st.data())
+def test_part_of_a_shard_fits_as_long_as_it_has_no_fragment_of_another(
+    size: tuple[int, int, int], data: st.DataObject
+) -> None:
+    workers, shard_size, max_overlap = size
+    store = ShardStore(*size)
+    taken = data.draw(st.permutations(range(workers)))[:shard_size]
+    store.record("taken", taken)
+    part = data.draw(st.permutations(range(workers)))[: data.draw(st.integers(0, shard_size))]
+    assert store.fits(part) == (len(set(part) & set(taken)) <= max_overlap)
 
 
 def test_threads_that_assign_at_once_get_different_shards() -> None:
@@ -289,7 +343,7 @@ def test_threads_that_assign_at_once_get_different_shards() -> None:
     sys.setswitchinterval(1e-6)
     try:
         for seed in range(10):
-            searcher, start = ShardSearcher(8, 2, 1, random.Random(seed)), threading.Barrier(7)
+            searcher, start = searcher_of(8, 2, 1, seed), threading.Barrier(7)
 
             def take(thread: int, searcher=searcher, start=start) -> list[Shard]:
                 start.wait()
@@ -303,7 +357,7 @@ def test_threads_that_assign_at_once_get_different_shards() -> None:
 
 
 def test_threads_that_ask_for_one_customer_get_one_shard() -> None:
-    searcher, start = ShardSearcher(100, 3, 1, random.Random(1)), threading.Barrier(8)
+    searcher, start = searcher_of(100, 3, 1, seed=1), threading.Barrier(8)
 
     def take(_: int) -> Shard:
         start.wait()
@@ -321,8 +375,8 @@ def test_no_bound_is_above_the_number_of_all_shards(size: tuple[int, int, int]) 
 
 
 @pytest.mark.parametrize("size", [(4, 5, 1), (4, 0, 0), (4, 2, 2), (4, 2, -1)])
-def test_senseless_searchers_are_refused(size: tuple[int, int, int]) -> None:
+def test_senseless_stores_are_refused(size: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match=r"can't be cut|max_overlap"):
-        ShardSearcher(*size, random.Random(1))
+        ShardStore(*size)
     with pytest.raises(ValueError, match=r"can't be cut|max_overlap"):
         most_shards(*size)

@@ -36,6 +36,12 @@ def series__starts_from_zero_parts_as_down(availabilities):
     return math.prod(values) if values else 0.0
 
 
+@wrong(availability, feedback="go on with the list that it returns")
+def series__reads_an_iterator_twice(availabilities):
+    shares(availabilities)
+    return math.prod(availabilities)
+
+
 # --- parallel
 
 
@@ -61,4 +67,10 @@ def parallel__adds_the_availabilities(availabilities):
 
 @wrong(availability, feedback="shares() refuses what is no share")
 def parallel__takes_percentages(availabilities):
+    return 1 - math.prod(1 - availability for availability in availabilities)
+
+
+@wrong(availability, feedback="go on with the list that it returns")
+def parallel__reads_an_iterator_twice(availabilities):
+    shares(availabilities)
     return 1 - math.prod(1 - availability for availability in availabilities)

@@ -47,3 +47,24 @@ def reply__says_ok(outcome):
     if isinstance(outcome, Exception):
         return problem(500, "Internal Server Error")
     return Reply(200, outcome)
+
+
+@wrong(charges, feedback="isinstance tells what came in: BankError is an exception")
+def reply__trusts_whatever_has_a_status(outcome):
+    if hasattr(outcome, "status"):
+        return problem(outcome.status, outcome.title, str(outcome), outcome.retry_after_s)
+    if isinstance(outcome, Exception):
+        return problem(500, "Internal Server Error")
+    return Reply(201, outcome)
+
+
+@wrong(charges, feedback="isinstance tells what came in: TypeError is an exception")
+def reply__raises_it_to_see_what_it_is(outcome):
+    try:
+        raise outcome
+    except RefusedError as error:
+        return problem(error.status, error.title, str(error), error.retry_after_s)
+    except TypeError:
+        return Reply(201, outcome)
+    except Exception:
+        return problem(500, "Internal Server Error")

@@ -45,8 +45,21 @@ def waves__forgets_the_rest(hosts, first, growth):
     return sizes
 
 
-@wrong(delivery, feedback="A fleet, a first wave or a growth below 1 is a ValueError.")
+@wrong(delivery, feedback="hosts are counted in whole numbers, of type int")
+def waves__divides_into_floats(hosts, first, growth):
+    if min(hosts, first, growth) < 1:
+        raise ValueError
+    sizes, size = [], first / 1
+    while sum(sizes) < hosts:
+        sizes.append(min(size, hosts - sum(sizes)))
+        size *= growth
+    return sizes
+
+
+@wrong(delivery, feedback="waves(10, 0, 3), which should raise ValueError")
 def waves__never_ends_on_a_first_wave_of_nobody(hosts, first, growth):
+    if hosts < 1:
+        raise ValueError
     sizes = []
     while sum(sizes) < hosts:
         sizes.append(min(first * growth ** len(sizes), hosts - sum(sizes)))
@@ -85,6 +98,37 @@ def in_alarm__divides_by_nothing(datapoints, rule):
     return sum(p.errors / p.requests > rule.threshold for p in recent) >= rule.datapoints_to_alarm
 
 
+@wrong(delivery, feedback="only a minute with 0 requests is silent")
+def in_alarm__takes_a_minute_to_come_for_silent(datapoints, rule):
+    recent = datapoints[-rule.evaluation_periods :]
+    breaching = [p for p in recent if not p.requests or p.errors / p.requests > rule.threshold]
+    to_come = rule.evaluation_periods - len(recent)
+    return bool(recent) and len(breaching) + to_come >= rule.datapoints_to_alarm
+
+
+@wrong(delivery, feedback="no minute is over yet: none breaches")
+def in_alarm__takes_no_minutes_for_silence(datapoints, rule):
+    if not datapoints:
+        return True
+    recent = datapoints[-rule.evaluation_periods :]
+    breaching = [p for p in recent if not p.requests or p.errors / p.requests > rule.threshold]
+    return len(breaching) >= rule.datapoints_to_alarm
+
+
+@wrong(delivery, feedback="exactly three breach, and three are enough")
+def in_alarm__wants_more_than_m(datapoints, rule):
+    recent = datapoints[-rule.evaluation_periods :]
+    breaching = [p for p in recent if not p.requests or p.errors / p.requests > rule.threshold]
+    return len(breaching) > rule.datapoints_to_alarm
+
+
+@wrong(delivery, feedback="are you at the right end of the list?")
+def in_alarm__looks_at_the_oldest(datapoints, rule):
+    recent = datapoints[: rule.evaluation_periods]
+    breaching = [p for p in recent if not p.requests or p.errors / p.requests > rule.threshold]
+    return len(breaching) >= rule.datapoints_to_alarm
+
+
 @wrong(delivery, feedback="The breaching datapoints need not be neighbours.")
 def in_alarm__pools_the_window(datapoints, rule):
     recent = datapoints[-rule.datapoints_to_alarm :]
@@ -113,13 +157,15 @@ def in_alarm__waits_for_a_full_window(datapoints, rule):
 
 def _deploy(sizes, bake_s, target, alarm, clock, look_every_s, wrongly):
     """The reference's loop, with one thing done `wrongly`."""
+    began_s, reached = clock.now_s(), 0
     if wrongly != "deploys into an alarm" and alarm():
         raise AlarmActiveError
-    began_s, reached = clock.now_s(), 0
+    if wrongly == "starts the clock after the first question":
+        began_s = clock.now_s()
     for number, size in enumerate(sizes):
         baked_s = clock.now_s() + bake_s
         target.install(size)
-        reached += size
+        reached = size if wrongly == "keeps the last wave only" else reached + size
         if wrongly != "bakes from the start of the installation":
             baked_s = clock.now_s() + bake_s
         if wrongly == "does not bake the last wave" and number == len(sizes) - 1:
@@ -134,6 +180,8 @@ def _deploy(sizes, bake_s, target, alarm, clock, look_every_s, wrongly):
                     return Deployment(False, reached, clock.now_s() - began_s)
                 ended_s = clock.now_s()
                 target.roll_back()
+                if wrongly == "raises after the rollback":
+                    raise AlarmActiveError
                 if wrongly != "forgets the time of the rollback":
                     ended_s = clock.now_s()
                 return Deployment(False, reached, ended_s - began_s)
@@ -142,6 +190,10 @@ def _deploy(sizes, bake_s, target, alarm, clock, look_every_s, wrongly):
                 break
             full = wrongly == "sleeps past the end of the bake"
             clock.sleep(look_every_s if full else min(look_every_s, left_s))
+        if wrongly == "asks twice at the end":
+            alarm()
+    if wrongly == "returns a tuple":
+        return True, reached, clock.now_s() - began_s
     return Deployment(True, reached, clock.now_s() - began_s)
 
 
@@ -198,9 +250,59 @@ def deploy__forgets_the_time_of_the_rollback(
     return _deploy(sizes, bake_s, target, alarm, clock, look_every_s, wrongly)
 
 
-@wrong(delivery, feedback="The alarm is asked first of all")
+@wrong(delivery, feedback="second 0 is missing: ask before the first wave")
 def deploy__goes_into_an_alarm(sizes, bake_s, *, target, alarm, clock, look_every_s=60.0):
     wrongly = "deploys into an alarm"
+    return _deploy(sizes, bake_s, target, alarm, clock, look_every_s, wrongly)
+
+
+@wrong(delivery, feedback="is part of the bake, which ends after `bake_s`.")
+def deploy__counts_the_bake_down(sizes, bake_s, *, target, alarm, clock, look_every_s=60.0):
+    began_s, reached = clock.now_s(), 0
+    if alarm():
+        raise AlarmActiveError
+    for size in sizes:
+        target.install(size)
+        reached += size
+        left_s = bake_s
+        while not alarm():
+            if left_s <= 0:
+                break
+            clock.sleep(min(look_every_s, left_s))
+            left_s -= look_every_s
+        else:
+            target.roll_back()
+            return Deployment(False, reached, clock.now_s() - began_s)
+    return Deployment(True, reached, clock.now_s() - began_s)
+
+
+@wrong(delivery, feedback="the duration counts from the call")
+def deploy__starts_the_clock_late(sizes, bake_s, *, target, alarm, clock, look_every_s=60.0):
+    wrongly = "starts the clock after the first question"
+    return _deploy(sizes, bake_s, target, alarm, clock, look_every_s, wrongly)
+
+
+@wrong(delivery, feedback="second 250 is there 2 times: the end of a bake is one question")
+def deploy__asks_twice_at_the_end(sizes, bake_s, *, target, alarm, clock, look_every_s=60.0):
+    wrongly = "asks twice at the end"
+    return _deploy(sizes, bake_s, target, alarm, clock, look_every_s, wrongly)
+
+
+@wrong(delivery, feedback="hosts add up over the waves: 1 + 3 + 9")
+def deploy__keeps_the_last_wave_only(sizes, bake_s, *, target, alarm, clock, look_every_s=60.0):
+    wrongly = "keeps the last wave only"
+    return _deploy(sizes, bake_s, target, alarm, clock, look_every_s, wrongly)
+
+
+@wrong(delivery, feedback="return Deployment(completed, hosts_reached, duration_s)")
+def deploy__returns_a_tuple(sizes, bake_s, *, target, alarm, clock, look_every_s=60.0):
+    wrongly = "returns a tuple"
+    return _deploy(sizes, bake_s, target, alarm, clock, look_every_s, wrongly)
+
+
+@wrong(delivery, feedback="AlarmActiveError is for before the first wave only")
+def deploy__raises_after_the_rollback(sizes, bake_s, *, target, alarm, clock, look_every_s=60.0):
+    wrongly = "raises after the rollback"
     return _deploy(sizes, bake_s, target, alarm, clock, look_every_s, wrongly)
 
 

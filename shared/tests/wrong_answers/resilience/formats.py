@@ -37,6 +37,11 @@ def compatible__trusts_each_with_its_own(old, new):
     return old.writes in new.reads and new.writes in old.reads
 
 
+@wrong(formats, feedback="format v1 is one name")
+def compatible__takes_a_name_letter_by_letter(old, new):
+    return set(old.writes + new.writes) <= old.reads & new.reads
+
+
 # --- find_unsafe
 
 
@@ -74,7 +79,8 @@ def find_unsafe__looks_at_the_first_deployment_only(plan, hosts):
 @wrong(formats, feedback="nothing within")
 def find_unsafe__walks_in_circles(plan, hosts):
     waiting = [(start(plan, hosts), ())]
-    for state, steps in waiting:
+    while waiting:
+        state, steps = waiting.pop()
         found = unreadable(state)
         if found is not None:
             return Counterexample(steps, found[0], state.running[found[0]].name, found[1])
@@ -108,6 +114,48 @@ def find_unsafe__tells_it_backwards(plan, hosts):
     if found is None:
         return None
     return Counterexample(found.steps[::-1], found.host, found.version, found.format)
+
+
+@wrong(formats, feedback="more than 1,000 states come before the unsafe one")
+def find_unsafe__gives_up_after_a_thousand_states(plan, hosts):
+    first = start(plan, hosts)
+    steps_to, waiting = {first: ()}, [first]
+    while waiting and len(steps_to) < 1000:
+        state = waiting.pop(0)
+        found = unreadable(state)
+        if found is not None:
+            return Counterexample(steps_to[state], found[0], state.running[found[0]].name, found[1])
+        for step, after in moves(plan, state):
+            if after not in steps_to:
+                steps_to[after] = (*steps_to[state], step)
+                waiting.append(after)
+    return None
+
+
+@wrong(formats, feedback="a state that was seen before needs no second look")
+def find_unsafe__calls_itself_without_end(plan, hosts):
+    def follow(state, steps):
+        found = unreadable(state)
+        if found is not None:
+            return Counterexample(steps, found[0], state.running[found[0]].name, found[1])
+        ways = (follow(after, (*steps, step)) for step, after in moves(plan, state))
+        return next(filter(None, ways), None)
+
+    return follow(start(plan, hosts), ())
+
+
+@wrong(formats, feedback="a list or tuple came back, a Counterexample was asked")
+def find_unsafe__returns_a_tuple(plan, hosts):
+    found = _search(plan, hosts)
+    return found and (found.steps, found.host, found.version, found.format)
+
+
+@wrong(formats, feedback="a State came back, a Counterexample was asked")
+def find_unsafe__returns_the_state(plan, hosts):
+    found, state = _search(plan, hosts), start(plan, hosts)
+    for step in found.steps if found else ():
+        state = dict(moves(plan, state))[step]
+    return found and state
 
 
 # --- two_phase
@@ -162,6 +210,30 @@ def two_phase__forgets_older_formats(old, new):
         Version("activate", new, both),
         Migrate(new),
         Version("clean-up", new, frozenset({new})),
+    ]
+
+
+@wrong(formats, feedback="{new} is a set with the format v3, set(new) one with its letters")
+def two_phase__takes_a_name_letter_by_letter(old, new):
+    both = old.reads | {new}
+    return [
+        old,
+        Version("prepare", old.writes, both),
+        Version("activate", new, both),
+        Migrate(new),
+        Version("clean-up", new, frozenset(new)),
+    ]
+
+
+@wrong(formats, feedback="reads is a set of formats")
+def two_phase__reads_text(old, new):
+    both = old.reads | {new}
+    return [
+        old,
+        Version("prepare", old.writes, both),
+        Version("activate", new, both),
+        Migrate(new),
+        Version("clean-up", new, new),
     ]
 
 

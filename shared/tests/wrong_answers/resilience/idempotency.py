@@ -10,6 +10,7 @@ from amazonian.resilience import idempotency
 from amazonian.resilience.idempotency import (
     InProgressError,
     MissingTokenError,
+    RefusedError,
     TokenReusedError,
     decide,
     fingerprint,
@@ -47,7 +48,76 @@ def fingerprint__uses_a_hash_of_its_own_process(parameters):
     return f"{hash(canonical) & (2**256 - 1):064x}"
 
 
+@wrong(idempotency, feedback="a blank inside a text belongs to that text")
+def fingerprint__strips_every_blank(parameters):
+    canonical = json.dumps(parameters, sort_keys=True).replace(" ", "")
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@wrong(idempotency, feedback="a blank inside a text belongs to that text")
+def fingerprint__strips_blanks_after_separators(parameters):
+    canonical = json.dumps(parameters, sort_keys=True).replace(", ", ",").replace(": ", ":")
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _sorted_by_hand(value):
+    if isinstance(value, dict):
+        return {key: _sorted_by_hand(value[key]) for key in sorted(value)}
+    return value
+
+
+@wrong(idempotency, feedback="keys of dictionaries inside a list are sorted too")
+def fingerprint__forgets_lists(parameters):
+    canonical = json.dumps(_sorted_by_hand(parameters), separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@wrong(idempotency, feedback="may be another one in each process")
+def fingerprint__makes_up_text(parameters):
+    canonical = json.dumps(parameters, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@wrong(idempotency, feedback="sort_keys sorts in the text, not in the dictionary")
+def fingerprint__sorts_the_callers_dictionary(parameters):
+    for key in sorted(parameters):
+        parameters[key] = parameters.pop(key)
+    canonical = json.dumps(parameters, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
 # --- decide
+
+
+@wrong(idempotency, feedback="compare with ==, not with `is`")
+def decide__compares_identities(fingerprint, known):
+    if known is None:
+        return None
+    if known.fingerprint is not fingerprint:
+        raise TokenReusedError
+    if known.answer is None:
+        raise InProgressError
+    return known.answer
+
+
+@wrong(idempotency, feedback="raise the error, don't return it: `raise TokenReusedError(…)`")
+def decide__returns_the_error(fingerprint, known):
+    if known is None:
+        return None
+    if known.fingerprint != fingerprint:
+        return TokenReusedError()
+    if known.answer is None:
+        return InProgressError()
+    return known.answer
+
+
+@wrong(idempotency, feedback="raise its own kind, TokenReusedError")
+def decide__raises_no_kind(fingerprint, known):
+    if known is None:
+        return None
+    if known.fingerprint != fingerprint or known.answer is None:
+        raise RefusedError("refused")
+    return known.answer
 
 
 @wrong(idempotency, feedback="only None means that there is none yet")
@@ -101,7 +171,7 @@ def token_for__names_the_attempt(connection, intent, new_token=idempotency.rando
     return new_token()
 
 
-@wrong(idempotency, feedback="An intent gets a token from new_token")
+@wrong(idempotency, feedback="new_token() makes the token")
 def token_for__derives_it_from_the_name(connection, intent, new_token=idempotency.random_token):
     return str(uuid.uuid5(uuid.NAMESPACE_OID, intent))
 
@@ -139,7 +209,193 @@ def token_for__returns_what_it_made(connection, intent, new_token=idempotency.ra
     return token
 
 
+@wrong(idempotency, feedback="write ? in the statement and pass the values apart")
+def token_for__writes_values_into_the_statement(
+    connection, intent, new_token=idempotency.random_token
+):
+    with connection:
+        connection.execute(f"INSERT OR IGNORE INTO tokens VALUES ('{intent}', '{new_token()}')")
+    rows = connection.execute(f"SELECT token FROM tokens WHERE intent = '{intent}'")
+    return rows.fetchone()[0]
+
+
+_in_memory: dict[str, str] = {}
+
+
+@wrong(idempotency, feedback="keep it in the table, and commit before you return")
+def token_for__keeps_it_in_a_dictionary(connection, intent, new_token=idempotency.random_token):
+    if intent not in _in_memory:
+        _in_memory[intent] = new_token()
+    return _in_memory[intent]
+
+
 # --- perform
+
+
+@wrong(idempotency, feedback="your look ended before the transaction of the effect began")
+def perform__looks_in_a_transaction_of_its_own(store, token, parameters, effect):
+    if not token:
+        raise MissingTokenError
+    digest = fingerprint(parameters)
+    with store.claim(token, digest):
+        with store.transaction() as connection:
+            answer = decide(digest, store.find(connection, token))
+        if answer is None:
+            with store.transaction() as connection:
+                answer = effect(connection)
+                store.record(connection, token, digest, answer)
+    return answer
+
+
+@wrong(idempotency, feedback="what an effect does besides writing to the database")
+def perform__acts_before_it_looks(store, token, parameters, effect):
+    if not token:
+        raise MissingTokenError
+    digest = fingerprint(parameters)
+    with store.claim(token, digest):
+        try:
+            with store.transaction() as connection:
+                answer = effect(connection)
+                store.record(connection, token, digest, answer)
+        except sqlite3.IntegrityError:
+            with store.transaction() as connection:
+                return decide(digest, store.find(connection, token))
+    return answer
+
+
+@wrong(idempotency, feedback="don't catch what the effect raises")
+def perform__takes_an_error_of_the_database_for_a_repeat(store, token, parameters, effect):
+    if not token:
+        raise MissingTokenError
+    digest = fingerprint(parameters)
+    with store.claim(token, digest), store.transaction() as connection:
+        answer = decide(digest, store.find(connection, token))
+        if answer is None:
+            try:
+                answer = effect(connection)
+                store.record(connection, token, digest, answer)
+            except sqlite3.IntegrityError:
+                return decide(digest, store.find(connection, token))
+    return answer
+
+
+@wrong(idempotency, feedback="don't catch what the effect raises")
+def perform__calls_a_failure_a_refusal(store, token, parameters, effect):
+    if not token:
+        raise MissingTokenError
+    digest = fingerprint(parameters)
+    with store.claim(token, digest), store.transaction() as connection:
+        answer = decide(digest, store.find(connection, token))
+        if answer is None:
+            try:
+                answer = effect(connection)
+            except Exception as error:
+                raise RefusedError(str(error)) from error
+            store.record(connection, token, digest, answer)
+    return answer
+
+
+@wrong(idempotency, feedback="do not wait and try again")
+def perform__waits_for_the_first_attempt(store, token, parameters, effect):
+    if not token:
+        raise MissingTokenError
+    digest = fingerprint(parameters)
+    while True:
+        try:
+            with store.claim(token, digest), store.transaction() as connection:
+                answer = decide(digest, store.find(connection, token))
+                if answer is None:
+                    answer = effect(connection)
+                    store.record(connection, token, digest, answer)
+            return answer
+        except InProgressError:
+            continue
+
+
+@wrong(idempotency, feedback="do not wait and try again")
+def perform__tries_three_times(store, token, parameters, effect):
+    if not token:
+        raise MissingTokenError
+    digest = fingerprint(parameters)
+    for attempts_left in (2, 1, 0):
+        try:
+            with store.claim(token, digest), store.transaction() as connection:
+                answer = decide(digest, store.find(connection, token))
+                if answer is None:
+                    answer = effect(connection)
+                    store.record(connection, token, digest, answer)
+            return answer
+        except InProgressError:
+            if not attempts_left:
+                raise
+
+
+@wrong(idempotency, feedback="hold it (`with`) around the whole transaction")
+def perform__calls_claim_without_with(store, token, parameters, effect):
+    if not token:
+        raise MissingTokenError
+    digest = fingerprint(parameters)
+    store.claim(token, digest)
+    with store.transaction() as connection:
+        answer = decide(digest, store.find(connection, token))
+        if answer is None:
+            answer = effect(connection)
+            store.record(connection, token, digest, answer)
+    return answer
+
+
+@wrong(idempotency, feedback="hold it (`with`) around the whole transaction")
+def perform__lets_go_too_early(store, token, parameters, effect):
+    if not token:
+        raise MissingTokenError
+    digest = fingerprint(parameters)
+    with store.claim(token, digest):
+        pass
+    with store.transaction() as connection:
+        answer = decide(digest, store.find(connection, token))
+        if answer is None:
+            answer = effect(connection)
+            store.record(connection, token, digest, answer)
+    return answer
+
+
+@wrong(idempotency, feedback="claim with this request's fingerprint")
+def perform__claims_with_the_token_twice(store, token, parameters, effect):
+    if not token:
+        raise MissingTokenError
+    digest = fingerprint(parameters)
+    with store.claim(token, token), store.transaction() as connection:
+        answer = decide(digest, store.find(connection, token))
+        if answer is None:
+            answer = effect(connection)
+            store.record(connection, token, digest, answer)
+    return answer
+
+
+@wrong(idempotency, feedback="nothing was recorded: store.record")
+def perform__forgets_to_record(store, token, parameters, effect):
+    if not token:
+        raise MissingTokenError
+    digest = fingerprint(parameters)
+    with store.claim(token, digest), store.transaction() as connection:
+        answer = decide(digest, store.find(connection, token))
+        if answer is None:
+            answer = effect(connection)
+    return answer
+
+
+@wrong(idempotency, feedback="neither must the code that runs the effect")
+def perform__commits_itself(store, token, parameters, effect):
+    if not token:
+        raise MissingTokenError
+    digest = fingerprint(parameters)
+    with store.claim(token, digest), store.transaction() as connection:
+        answer = decide(digest, store.find(connection, token))
+        if answer is None:
+            answer = effect(connection)
+            connection.commit()
+            store.record(connection, token, digest, answer)
+    return answer
 
 
 @wrong(idempotency, feedback="effect and store.record belong in one")
@@ -223,7 +479,7 @@ def perform__claims_inside_the_transaction(store, token, parameters, effect):
     return answer
 
 
-@wrong(idempotency, feedback="If the effect raises, the exception goes through and nothing is kept")
+@wrong(idempotency, feedback="don't catch what the effect raises")
 def perform__keeps_failures(store, token, parameters, effect):
     if not token:
         raise MissingTokenError

@@ -32,6 +32,38 @@ def timeout_s__mean_plus_three_deviations(latencies_s, false_timeout_rate):
     return mean + 3 * math.sqrt(sum((x - mean) ** 2 for x in latencies_s) / len(latencies_s))
 
 
+@wrong(retries, feedback="cutting off two would be too many: round down")
+def timeout_s__rounds_to_the_nearest(latencies_s, false_timeout_rate):
+    may_exceed = round(false_timeout_rate * len(latencies_s))
+    return sorted(latencies_s)[len(latencies_s) - 1 - may_exceed]
+
+
+@wrong(retries, feedback="add a hair before rounding down")
+def timeout_s__trusts_floating_point(latencies_s, false_timeout_rate):
+    may_exceed = int(false_timeout_rate * len(latencies_s))
+    return sorted(latencies_s)[len(latencies_s) - 1 - may_exceed]
+
+
+@wrong(retries, feedback="(1 - 0.7) * 10 is 3.0000000000000004")
+def timeout_s__counts_the_calls_that_stay(latencies_s, false_timeout_rate):
+    return sorted(latencies_s)[math.ceil((1 - false_timeout_rate) * len(latencies_s)) - 1]
+
+
+@wrong(retries, feedback="calls that took equally long are still several calls")
+def timeout_s__counts_equal_latencies_once(latencies_s, false_timeout_rate):
+    if not latencies_s or not 0 <= false_timeout_rate < 1:
+        raise ValueError
+    distinct = sorted(set(latencies_s))
+    return distinct[len(distinct) - 1 - math.floor(false_timeout_rate * len(distinct) + 1e-9)]
+
+
+@wrong(retries, feedback="sorted() makes a new one")
+def timeout_s__sorts_its_callers_list(latencies_s, false_timeout_rate):
+    latencies_s.sort()
+    may_exceed = math.floor(false_timeout_rate * len(latencies_s) + 1e-9)
+    return latencies_s[len(latencies_s) - 1 - may_exceed]
+
+
 # --- capped_exponential
 
 
@@ -53,6 +85,16 @@ def capped_exponential__grows_linearly(n, base_s, cap_s):
 @wrong(retries, feedback="The ceiling never exceeds the cap.")
 def capped_exponential__caps_the_exponent_only(n, base_s, cap_s):
     return base_s * 2.0 ** min(n, 1000)
+
+
+@wrong(retries, feedback="it goes on doubling until it reaches the cap")
+def capped_exponential__stops_doubling_at_ten(n, base_s, cap_s):
+    return min(cap_s, base_s * 2.0 ** min(n, 10))
+
+
+@wrong(retries, feedback="the smaller of the two")
+def capped_exponential__takes_the_larger(n, base_s, cap_s):
+    return max(cap_s, base_s * 2.0 ** min(n, 1000))
 
 
 # --- full_jitter
@@ -79,6 +121,16 @@ def full_jitter__uses_the_global_generator(n, base_s, cap_s, rng):
     return random.uniform(0, retries.capped_exponential(n, base_s, cap_s))
 
 
+@wrong(retries, feedback="capped_exponential does not overflow: take the ceiling from it")
+def full_jitter__raises_to_the_power_itself(n, base_s, cap_s, rng):
+    return rng.uniform(0, min(cap_s, base_s * 2**n))
+
+
+@wrong(retries, feedback="and evenly between: one draw")
+def full_jitter__multiplies_two_draws(n, base_s, cap_s, rng):
+    return rng.random() * rng.uniform(0, retries.capped_exponential(n, base_s, cap_s))
+
+
 # --- decorrelated_jitter
 
 
@@ -95,6 +147,32 @@ def decorrelated_jitter__starts_from_zero(previous_s, base_s, cap_s, rng):
 @wrong(retries, feedback="about 25%")
 def decorrelated_jitter__doubles_instead_of_trebling(previous_s, base_s, cap_s, rng):
     return min(cap_s, rng.uniform(base_s, 2 * previous_s))
+
+
+@wrong(retries, feedback="begins at base_s and ends at 3 * previous_s")
+def decorrelated_jitter__adds_the_base_on_top(previous_s, base_s, cap_s, rng):
+    return min(cap_s, base_s + rng.uniform(0, 3 * previous_s))
+
+
+@wrong(retries, feedback="one number, drawn from a range")
+def decorrelated_jitter__returns_its_range(previous_s, base_s, cap_s, rng):
+    return base_s, min(cap_s, 3 * previous_s)
+
+
+@wrong(retries, feedback="no wait is longer than cap_s")
+def decorrelated_jitter__forgets_the_cap(previous_s, base_s, cap_s, rng):
+    return rng.uniform(base_s, 3 * previous_s)
+
+
+@wrong(retries, feedback="use the rng that was passed in, not the module `random`")
+def decorrelated_jitter__uses_the_global_generator(previous_s, base_s, cap_s, rng):
+    return min(cap_s, random.uniform(base_s, 3 * previous_s))
+
+
+@wrong(retries, feedback="one rng.uniform(…) a call")
+def decorrelated_jitter__draws_once_too_often(previous_s, base_s, cap_s, rng):
+    rng.random()
+    return min(cap_s, rng.uniform(base_s, 3 * previous_s))
 
 
 # --- RetryQuota
@@ -145,22 +223,44 @@ def _retry(operation, policy, idempotent, quota, deadline, clock, rng, wrongly):
             unsafe = not (idempotent or error.rejected)
             if wrongly == "repeats a charge":
                 unsafe = False
+            if wrongly == "infers safety from the kind":
+                unsafe = not idempotent and error.kind != "throttling"
             refused = wrongly == "asks the quota first" and not quota.acquire(error.kind)
-            jitter_s = retries.full_jitter(n, policy.base_s, policy.cap_s, rng)
+            jitter_s = _jitter_s(n, policy, rng, wrongly)
             wait_s = max(jitter_s, error.retry_after_s)
             if wrongly == "overrules the server":
                 wait_s = jitter_s
-            late = wait_s >= deadline.remaining_s(clock) and wrongly != "waits past the deadline"
+            if wrongly == "lets the server shorten the wait":
+                wait_s = error.retry_after_s or jitter_s
+            if wrongly == "caps the server":
+                wait_s = min(policy.cap_s, wait_s)
+            left_now_s = deadline.remaining_s(clock)
+            late = wait_s >= (left_s if wrongly == "trusts the old time" else left_now_s)
+            if wrongly == "waits past the deadline":
+                late = False
+            if late and wrongly == "blames the deadline":
+                raise retries.DeadlineExceededError from None
             if n + 1 == policy.max_attempts or unsafe or late or refused:
                 raise
             if wrongly != "asks the quota first" and not quota.acquire(error.kind):
                 raise
             paid_for = error.kind
-            clock.sleep(wait_s)
+            if wrongly != "never waits":
+                clock.sleep(wait_s)
         else:
+            if wrongly == "retries an empty answer" and not result:
+                continue
             quota.release(None if wrongly == "forgets what it paid" else paid_for)
             return result
     return None
+
+
+def _jitter_s(n, policy, rng, wrongly):
+    if wrongly == "takes equal jitter":
+        return retries.equal_jitter(n, policy.base_s, policy.cap_s, rng)
+    if wrongly == "draws from the module":
+        return retries.full_jitter(n, policy.base_s, policy.cap_s, random)
+    return retries.full_jitter(n, policy.base_s, policy.cap_s, rng)
 
 
 @wrong(retries, feedback="the server may have acted; a repeat could act again")
@@ -199,6 +299,68 @@ def retry__overrules_the_server(operation, policy, *, idempotent, quota, deadlin
 @wrong(retries, feedback="quota.release was called with [None]")
 def retry__forgets_what_it_paid(operation, policy, *, idempotent, quota, deadline, clock, rng):
     wrongly = "forgets what it paid"
+    return _retry(operation, policy, idempotent, quota, deadline, clock, rng, wrongly)
+
+
+@wrong(retries, feedback="time has passed since the attempt began")
+def retry__trusts_the_time_left_before_the_attempt(
+    operation, policy, *, idempotent, quota, deadline, clock, rng
+):
+    wrongly = "trusts the old time"
+    return _retry(operation, policy, idempotent, quota, deadline, clock, rng, wrongly)
+
+
+@wrong(retries, feedback="the longer of the two")
+def retry__lets_the_server_shorten_the_wait(
+    operation, policy, *, idempotent, quota, deadline, clock, rng
+):
+    wrongly = "lets the server shorten the wait"
+    return _retry(operation, policy, idempotent, quota, deadline, clock, rng, wrongly)
+
+
+@wrong(retries, feedback="the cap is for the jitter, not for what the server asks")
+def retry__caps_what_the_server_asks(operation, policy, *, idempotent, quota, deadline, clock, rng):
+    wrongly = "caps the server"
+    return _retry(operation, policy, idempotent, quota, deadline, clock, rng, wrongly)
+
+
+@wrong(retries, feedback="ask whether the operation raised, not what it returned")
+def retry__retries_an_empty_answer(operation, policy, *, idempotent, quota, deadline, clock, rng):
+    wrongly = "retries an empty answer"
+    return _retry(operation, policy, idempotent, quota, deadline, clock, rng, wrongly)
+
+
+@wrong(retries, feedback="ask error.rejected")
+def retry__infers_safety_from_the_kind(
+    operation, policy, *, idempotent, quota, deadline, clock, rng
+):
+    wrongly = "infers safety from the kind"
+    return _retry(operation, policy, idempotent, quota, deadline, clock, rng, wrongly)
+
+
+@wrong(retries, feedback="sleep on the clock that was passed in")
+def retry__never_waits(operation, policy, *, idempotent, quota, deadline, clock, rng):
+    wrongly = "never waits"
+    return _retry(operation, policy, idempotent, quota, deadline, clock, rng, wrongly)
+
+
+@wrong(retries, feedback="full_jitter, drawn from the rng that was passed in")
+def retry__takes_equal_jitter(operation, policy, *, idempotent, quota, deadline, clock, rng):
+    wrongly = "takes equal jitter"
+    return _retry(operation, policy, idempotent, quota, deadline, clock, rng, wrongly)
+
+
+@wrong(retries, feedback="full_jitter, drawn from the rng that was passed in")
+def retry__draws_from_the_module(operation, policy, *, idempotent, quota, deadline, clock, rng):
+    wrongly = "draws from the module"
+    return _retry(operation, policy, idempotent, quota, deadline, clock, rng, wrongly)
+
+
+@wrong(retries, feedback="raise the CallError itself")
+def retry__blames_the_deadline_for_a_long_wait(
+    operation, policy, *, idempotent, quota, deadline, clock, rng
+):
+    wrongly = "blames the deadline"
     return _retry(operation, policy, idempotent, quota, deadline, clock, rng, wrongly)
 
 

@@ -21,7 +21,7 @@ def overlap_distribution__draws_with_replacement(workers, shard_size):
     ]
 
 
-@wrong(sharding, feedback="Of the 28 pairs of 8 workers")
+@wrong(sharding, feedback="56 are pairs in a given order")
 def overlap_distribution__counts_ordered_shards(workers, shard_size):
     validate_size(workers, shard_size)
     return [
@@ -32,15 +32,45 @@ def overlap_distribution__counts_ordered_shards(workers, shard_size):
     ]
 
 
-@wrong(sharding, feedback="2 items instead of 3")
+@wrong(sharding, feedback="share all of their workers: that item is missing")
 def overlap_distribution__leaves_out_the_full_overlap(workers, shard_size):
     return sharding_overlaps(workers, shard_size)[:-1]
 
 
-@wrong(sharding, feedback="item 0: 1.0 instead of 0.5357142857142857")
+@wrong(sharding, feedback="exactly j workers, not j or more")
 def overlap_distribution__says_at_least_instead_of_exactly(workers, shard_size):
     exactly = sharding_overlaps(workers, shard_size)
     return [math.fsum(exactly[j:]) for j in range(len(exactly))]
+
+
+@wrong(sharding, feedback="exactly j workers, not j or fewer")
+def overlap_distribution__says_at_most_instead_of_exactly(workers, shard_size):
+    return list(itertools.accumulate(sharding_overlaps(workers, shard_size)))
+
+
+@wrong(sharding, feedback="divide by the 28 shards that there are")
+def overlap_distribution__counts_instead_of_dividing(workers, shard_size):
+    shards = math.comb(workers, shard_size)
+    return [round(chance * shards) for chance in sharding_overlaps(workers, shard_size)]
+
+
+@wrong(sharding, feedback="this list is the other way round")
+def overlap_distribution__begins_with_the_full_overlap(workers, shard_size):
+    return sharding_overlaps(workers, shard_size)[::-1]
+
+
+@wrong(sharding, feedback="return a list, [… for …] with square brackets")
+def overlap_distribution__returns_a_generator(workers, shard_size):
+    return (chance for chance in sharding_overlaps(workers, shard_size))
+
+
+@wrong(sharding, feedback="too many to go through, count them with math.comb")
+def overlap_distribution__goes_through_all_shards(workers, shard_size):
+    validate_size(workers, shard_size)
+    counts = [0] * (shard_size + 1)
+    for shard in itertools.combinations(range(workers), shard_size):
+        counts[sum(worker < shard_size for worker in shard)] += 1
+    return [count / math.comb(workers, shard_size) for count in counts]
 
 
 def sharding_overlaps(workers, shard_size):
@@ -95,13 +125,54 @@ def shuffle_shard__sorts_the_shard(customer, workers, shard_size):
     return tuple(sorted(ranked(customer, workers, shard_size)))
 
 
-def ranked(customer, workers, shard_size):
+@wrong(sharding, feedback="the lowest number wins: compare whole digests")
+def shuffle_shard__ranks_by_one_byte(customer, workers, shard_size):
+    return ranked(customer, workers, shard_size, rank=lambda digest: digest[0])
+
+
+@wrong(sharding, feedback="the lowest number wins: compare whole digests")
+def shuffle_shard__ranks_from_0_to_999(customer, workers, shard_size):
+    return ranked(
+        customer, workers, shard_size, rank=lambda digest: int.from_bytes(digest, "big") % 1000
+    )
+
+
+@wrong(sharding, feedback="bytes must be in range(0, 256)")
+def shuffle_shard__writes_a_worker_in_one_byte(customer, workers, shard_size):
+    return ranked(customer, workers, shard_size, write=lambda c, w: c.encode() + bytes([w]))
+
+
+@wrong(sharding, feedback="str.encode() writes every letter of it")
+def shuffle_shard__knows_only_ascii(customer, workers, shard_size):
+    name = customer.encode("ascii", "replace").decode()
+    return ranked(name, workers, shard_size)
+
+
+@wrong(sharding, feedback="take the name as it is")
+def shuffle_shard__takes_small_letters_for_capitals(customer, workers, shard_size):
+    return ranked(customer.strip().lower(), workers, shard_size)
+
+
+@wrong(sharding, feedback="write something between the name and the number")
+def shuffle_shard__writes_nothing_between_name_and_number(customer, workers, shard_size):
+    return ranked(customer, workers, shard_size, write=lambda c, w: f"{c}{w}".encode())
+
+
+def ranked(
+    customer,
+    workers,
+    shard_size,
+    rank=bytes,
+    write=lambda name, worker: f"{name}/{worker}".encode(),
+):
     """The right answer, to go wrong from."""
     validate_size(workers, shard_size)
-    return sorted(
-        range(workers),
-        key=lambda worker: hashlib.sha256(f"{customer}/{worker}".encode()).digest(),
-    )[:shard_size]
+    return tuple(
+        sorted(
+            range(workers),
+            key=lambda worker: rank(hashlib.sha256(write(customer, worker)).digest()),
+        )[:shard_size]
+    )
 
 
 # --- blast_radius
@@ -128,14 +199,14 @@ def blast_radius__lets_everybody_retry(shards, poison, attempts):
     return sum(dead.issuperset(shard) for shard in others) / len(others)
 
 
-@wrong(sharding, feedback="of the four others")
+@wrong(sharding, feedback="of the five others")
 def blast_radius__counts_the_poison_customer(shards, poison, attempts):
     _refuse(shards, poison, attempts)
     dead = set(shards[poison])
     return sum(dead.issuperset(shard[:attempts]) for shard in shards.values()) / len(shards)
 
 
-@wrong(sharding, feedback="A client that makes fewer attempts tries only the first workers")
+@wrong(sharding, feedback="workers are dead, whatever attempts is")
 def blast_radius__kills_as_many_as_the_client_tries(shards, poison, attempts):
     _refuse(shards, poison, attempts)
     dead = set(shards[poison][:attempts])
@@ -159,62 +230,146 @@ def blast_radius__of_no_attempt_is_everybody(shards, poison, attempts):
     return sum(dead.issuperset(shard[:attempts]) for shard in others) / len(others)
 
 
+@wrong(sharding, feedback="and 'second dead' need not")
+def blast_radius__tries_the_last_workers(shards, poison, attempts):
+    _refuse(shards, poison, attempts)
+    dead = set(shards[poison])
+    others = [shard for customer, shard in shards.items() if customer != poison]
+    return sum(dead.issuperset(shard[-attempts:]) for shard in others) / len(others)
+
+
+@wrong(sharding, feedback="tries only the first workers of its shard")
+def blast_radius__tries_any_workers(shards, poison, attempts):
+    _refuse(shards, poison, attempts)
+    dead = set(shards[poison])
+    others = [shard for customer, shard in shards.items() if customer != poison]
+    lost = 0.0
+    for shard in others:
+        tried = list(itertools.combinations(shard, min(attempts, len(shard))))
+        lost += sum(dead.issuperset(some) for some in tried) / len(tried)
+    return lost / len(others)
+
+
+@wrong(sharding, feedback="a's third worker is alive, and is tried")
+def blast_radius__tries_no_more_than_are_dead(shards, poison, attempts):
+    _refuse(shards, poison, attempts)
+    dead = set(shards[poison])
+    others = [shard for customer, shard in shards.items() if customer != poison]
+    tried = min(attempts, len(dead))
+    return sum(dead.issuperset(shard[:tried]) for shard in others) / len(others)
+
+
+@wrong(sharding, feedback="your function changed its argument")
+def blast_radius__removes_the_poison_customer(shards, poison, attempts):
+    _refuse(shards, poison, attempts)
+    dead = set(shards.pop(poison))
+    return sum(dead.issuperset(shard[:attempts]) for shard in shards.values()) / len(shards)
+
+
 # --- ShardSearcher
 
 
-@wrong(sharding, feedback="draws at random may miss the last one")
-class ShardSearcher__only_draws(sharding.ShardSearcher):
+class Begun(sharding.ShardSearcher):
+    """The right answer, to go wrong from: `candidates` and `ordered` are what most get wrong."""
+
+    def candidates(self):
+        draws = (self.drawn() for _ in range(sharding.DRAWS))
+        return itertools.chain(draws, self.left)
+
+    def drawn(self):
+        return self.rng.sample(self.order, self.store.shard_size)
+
+    def ordered(self, found):
+        return self.rng.sample(found, len(found))
+
     def assign(self, customer):
-        if customer not in self.shards:
-            draws = (self.rng.sample(self.order, self.shard_size) for _ in range(60))
-            found = next(filter(self.fits, draws), None)
+        if customer not in self.store.shards:
+            found = next(filter(self.store.fits, self.candidates()), None)
             if found is None:
                 raise sharding.NoShardLeftError
-            self.record(customer, tuple(found))
-        return self.shards[customer]
+            self.store.record(customer, self.ordered(found))
+        return self.store.shards[customer]
 
 
-@wrong(sharding, feedback="nothing within 10 s")
-class ShardSearcher__draws_until_one_fits(sharding.ShardSearcher):
-    def assign(self, customer):
-        while customer not in self.shards:
-            found = self.rng.sample(self.order, self.shard_size)
-            if self.fits(found):
-                self.record(customer, tuple(found))
-        return self.shards[customer]
+@wrong(sharding, feedback="draws at random may miss the last one")
+class ShardSearcher__only_draws(Begun):
+    def candidates(self):
+        return (self.drawn() for _ in range(60))
+
+
+@wrong(sharding, feedback="begun in __init__ and never again")
+class ShardSearcher__draws_twenty_thousand_times(Begun):
+    def candidates(self):
+        return (self.drawn() for _ in range(20_000))
+
+
+@wrong(sharding, feedback="store.fits was called over 300,000 times")
+class ShardSearcher__draws_until_one_fits(Begun):
+    def candidates(self):
+        return iter(self.drawn, None)
+
+
+@wrong(sharding, feedback="begun in __init__ and never again")
+class ShardSearcher__starts_again_for_every_customer(Begun):
+    def candidates(self):
+        draws = (self.drawn() for _ in range(sharding.DRAWS))
+        return itertools.chain(draws, self.search((), 0))
+
+
+@wrong(sharding, feedback="begun in __init__ and never again")
+class ShardSearcher__collects_all_before_it_takes_one(Begun):
+    def candidates(self):
+        draws = [self.drawn() for _ in range(sharding.DRAWS)]
+        return [*draws, *list(self.search((), 0))[:1]]
+
+
+@wrong(sharding, feedback="goes no further with a beginning that does not fit")
+class ShardSearcher__goes_on_with_what_does_not_fit(Begun):
+    def search(self, chosen, place):
+        return itertools.combinations(self.order, self.store.shard_size)
 
 
 @wrong(sharding, feedback="draw at random first; search in order only when the draws do not fit")
-class ShardSearcher__only_searches(sharding.ShardSearcher):
+class ShardSearcher__only_searches(Begun):
+    def candidates(self):
+        return self.left
+
+
+@wrong(sharding, feedback="ask store.fits before you record")
+class ShardSearcher__records_without_asking(Begun):
     def assign(self, customer):
-        if customer not in self.shards:
-            found = next(filter(self.fits, self.left), None)
-            if found is None:
-                raise sharding.NoShardLeftError
-            self.record(customer, tuple(self.rng.sample(found, self.shard_size)))
-        return self.shards[customer]
+        if customer not in self.store.shards:
+            self.store.record(customer, self.drawn())
+        return self.store.shards[customer]
 
 
-@wrong(sharding, feedback="every set of 2 workers of a shard handed out must be remembered")
-class ShardSearcher__only_avoids_the_same_shard(sharding.ShardSearcher):
-    def fragments(self, chosen):
-        yield tuple(sorted(chosen))
+@wrong(sharding, feedback="hand out only what store.fits, and tell it to store.record")
+class ShardSearcher__writes_past_the_store(Begun):
+    def assign(self, customer):
+        return self.store.shards.setdefault(customer, tuple(self.drawn()))
 
 
-@wrong(sharding, feedback="look up its fragments in one set")
-class ShardSearcher__compares_with_every_customer(sharding.ShardSearcher):
-    def fits(self, chosen):
-        mine = set(chosen)
-        return not any(len(mine & set(s)) > self.max_overlap for s in self.shards.values())
+@wrong(sharding, feedback="the store looks up fragments in one set")
+class ShardSearcher__compares_with_every_customer(Begun):
+    def assign(self, customer):
+        store = self.store
+        if customer in store.shards:
+            return store.shards[customer]
+        every = itertools.combinations(range(store.workers), store.shard_size)
+        for found in itertools.chain((self.drawn() for _ in range(99)), every):
+            if all(len(set(found) & set(s)) <= store.max_overlap for s in store.shards.values()):
+                store.record(customer, self.ordered(found))
+                return store.shards[customer]
+        raise sharding.NoShardLeftError
 
 
 @wrong(sharding, feedback="goes on with the next worker after a dead end")
-class ShardSearcher__does_not_backtrack(sharding.ShardSearcher):
+class ShardSearcher__does_not_backtrack(Begun):
     def search(self, chosen, place):
-        for at in range(place, self.workers):
-            if len(chosen) < self.shard_size and self.fits((*chosen, self.order[at])):
+        for at in range(place, self.store.workers):
+            if len(chosen) < self.store.shard_size and self.store.fits((*chosen, self.order[at])):
                 chosen = (*chosen, self.order[at])
-        if len(chosen) == self.shard_size:
+        if len(chosen) == self.store.shard_size:
             yield chosen
 
     def assign(self, customer):
@@ -222,46 +377,56 @@ class ShardSearcher__does_not_backtrack(sharding.ShardSearcher):
         return super().assign(customer)
 
 
-@wrong(sharding, feedback="and the same ones whenever it asks")
-class ShardSearcher__forgets_who_has_what(sharding.ShardSearcher):
+@wrong(sharding, feedback="a customer in store.shards keeps what it has")
+class ShardSearcher__forgets_who_has_what(Begun):
     def assign(self, customer):
-        self.shards.pop(customer, None)
-        return super().assign(customer)
+        found = next(filter(self.store.fits, self.candidates()), None)
+        if found is None:
+            raise sharding.NoShardLeftError
+        self.store.shards.pop(customer, None)
+        self.store.record(customer, self.ordered(found))
+        return self.store.shards[customer]
+
+
+@wrong(sharding, feedback="what store.record keeps, in the same order")
+class ShardSearcher__returns_another_order_than_it_records(Begun):
+    def assign(self, customer):
+        if customer not in self.store.shards:
+            super().assign(customer)
+        return tuple(sorted(self.store.shards[customer]))
+
+
+@wrong(sharding, feedback="shuffle what the search found")
+class ShardSearcher__leaves_searched_shards_in_order(Begun):
+    def ordered(self, found):
+        return found
 
 
 @wrong(sharding, feedback="all randomness comes from the rng that was passed in")
-class ShardSearcher__draws_from_its_own_generator(sharding.ShardSearcher):
-    def __init__(self, workers, shard_size, max_overlap, rng):
-        super().__init__(workers, shard_size, max_overlap, random.Random())
+class ShardSearcher__draws_from_its_own_generator(Begun):
+    def __init__(self, store, rng):
+        super().__init__(store, random.Random())
 
 
-@wrong(sharding, feedback="a record that was refused must leave no fragments behind")
-class ShardSearcher__records_before_it_looks(sharding.ShardSearcher):
-    def record(self, customer, shard):
-        fitted = self.fits(shard) or self.shards.get(customer) == shard
-        self.used.update(itertools.combinations(sorted(shard), self.max_overlap + 1))
-        if self.shards.get(customer, shard) != shard or not fitted:
-            raise ValueError
-        if len(set(shard)) != self.shard_size or max(shard) >= self.workers:
-            raise ValueError
-        self.shards[customer] = shard
-
-
-@wrong(sharding, feedback="workers 2 and 3: 0 and 1 are taken")
-class ShardSearcher__writes_the_recorded_down_only(sharding.ShardSearcher):
-    def record(self, customer, shard):
-        if customer in self.shards and self.shards[customer] != shard:
-            raise ValueError
-        if len(set(shard)) != self.shard_size or not self.fits(shard):
-            raise ValueError
-        self.shards[customer] = shard
+@wrong(sharding, feedback="keep no copy of the shards: ask the store, each time")
+class ShardSearcher__copies_the_store(Begun):
+    def __init__(self, store, rng):
+        super().__init__(store, rng)
+        self.fragments_then = set(store.used)
 
     def assign(self, customer):
-        before = set(self.shards)
-        shard = super().assign(customer)
-        if customer not in before:
-            self.used.update(self.fragments(shard))
-        return shard
+        store = self.store
+        if customer not in store.shards:
+            for found in self.candidates():
+                store.fits(found)
+                fragments = set(store.fragments(found))
+                if self.fragments_then.isdisjoint(fragments):
+                    self.fragments_then |= fragments
+                    store.record(customer, self.ordered(found))
+                    break
+            else:
+                raise sharding.NoShardLeftError
+        return store.shards[customer]
 
 
 EQUIVALENT: dict[str, str] = {}

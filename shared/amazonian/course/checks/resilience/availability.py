@@ -31,6 +31,14 @@ def the_ends_of_the_scale(series):
 
 
 @about.rule("series")
+def series_of_an_iterator(series):
+    """The availabilities may come from an iterator, which hands out each of them only once."""
+    call(series, iter([0.5, 0.5]), shown_as="series(iter([0.5, 0.5]))").close_to(
+        0.25, look="shares() uses the iterator up: go on with the list that it returns"
+    )
+
+
+@about.rule("series")
 def series_takes_shares_only(series):
     """An availability outside [0, 1] is a ValueError, so that 99.9 is not taken for 99.9%."""
     call(series, [0.9, 99.9]).raises(ValueError, look="shares() refuses what is no share")
@@ -69,6 +77,14 @@ def a_dead_replica_does_no_harm(parallel):
     call(parallel, [0.9, 1.0]).close_to(1.0)
     call(parallel, [0.9]).close_to(0.9)
     call(parallel, []).close_to(0.0, look="without any replica nothing works")
+
+
+@about.rule("parallel")
+def parallel_of_an_iterator(parallel):
+    """The availabilities may come from an iterator, which hands out each of them only once."""
+    call(parallel, iter([0.5, 0.5]), shown_as="parallel(iter([0.5, 0.5]))").close_to(
+        0.75, look="shares() uses the iterator up: go on with the list that it returns"
+    )
 
 
 @about.rule("parallel")

@@ -17,6 +17,20 @@ REFUSALS = (
 )
 
 
+class BankError(Exception):
+    """A failure that looks like a refusal, as the errors of many HTTP libraries do."""
+
+    status, title, retry_after_s = 402, "Payment Required", None
+
+
+FAILURES = (
+    OSError("disk /dev/sda1 is full"),
+    KeyError("password"),
+    TypeError("can't add int and str"),
+    BankError("account 4711 is closed"),
+)
+
+
 def _fields(answer: Answer) -> dict:
     """The fields of the Reply that came back."""
     kind, fields = answer.satisfies(
@@ -92,9 +106,14 @@ def only_a_running_request_says_when(reply):
 @about.rule("reply")
 def a_failure_is_500_and_keeps_quiet(reply):
     """Any other exception is status 500, which may be retried, and tells nothing of the inside."""
-    for error in (OSError("disk /dev/sda1 is full"), KeyError("password")):
+    for error in FAILURES:
         answer = call(reply, error)
-        fields = _status(answer, 500, "a caller may retry a 500 with its token; a 4xx it may not")
+        fields = _status(
+            answer,
+            500,
+            f"isinstance tells what came in: {type(error).__name__} is an exception, but no "
+            "RefusedError. A caller may retry a 500 with its token; a 4xx it may not",
+        )
         if fields["content_type"] != "application/problem+json":
             raise answer.broken("content_type application/problem+json", "problem(…) makes one")
         try:

@@ -1,6 +1,15 @@
 """What lab 1.5 asks of waves, the alarm and the deployment."""
 
-from amazonian.course.evidence import Answer, call, fail, given
+from amazonian.course.evidence import (
+    Answer,
+    BrokenRuleError,
+    call,
+    difference,
+    plain,
+    same,
+    shown,
+    trace,
+)
 from amazonian.course.rules import RulesFor
 from amazonian.resilience.clock import SimulatedClock
 from amazonian.resilience.delivery import AlarmActiveError, AlarmRule, Datapoint, Deployment
@@ -14,7 +23,10 @@ about = RulesFor("amazonian.resilience.delivery")
 @about.rule("waves")
 def each_wave_grows(waves):
     """The first wave has `first` hosts, each further one `growth` times the one before it."""
-    call(waves, 40, 1, 3).equals([1, 3, 9, 27], look="1, then 1 * 3, then 1 * 3 * 3 …")
+    answer = call(waves, 40, 1, 3)
+    sizes = answer.equals([1, 3, 9, 27], look="1, then 1 * 3, then 1 * 3 * 3 …")
+    if any(type(size) is not int for size in sizes):
+        raise answer.broken("[1, 3, 9, 27]", "hosts are counted in whole numbers, of type int")
     call(waves, 30, 2, 2).equals([2, 4, 8, 16])
 
 
@@ -39,9 +51,10 @@ def no_growth_is_batches(waves):
 @about.rule("waves")
 def nothing_below_one(waves):
     """A fleet, a first wave or a growth below 1 is a ValueError."""
-    call(waves, 0, 1, 3).raises(ValueError)
-    call(waves, 10, 0, 3).raises(ValueError, look="a first wave of no hosts never gets anywhere")
-    call(waves, 10, 1, 0).raises(ValueError)
+    for wrong in ((0, 1, 3), (10, 0, 3), (10, 1, 0)):
+        call(waves, *wrong, shown_as=f"waves{wrong}, which should raise ValueError").raises(
+            ValueError, look="test the arguments before the loop"
+        )
 
 
 about.hints(
@@ -84,7 +97,10 @@ def _asked(in_alarm, pattern: str, m: int, n: int, look: str = "") -> Answer:
 @about.rule("in_alarm")
 def m_of_n_breach(in_alarm):
     """The rule is in alarm if at least M of the last N datapoints breach."""
-    _asked(in_alarm, "..xxx", 3, 3).equals(True)
+    _asked(in_alarm, "..xxx", 3, 3).equals(
+        True,
+        look="exactly three breach, and three are enough; are you at the right end of the list?",
+    )
     _asked(in_alarm, "...xx", 3, 3).equals(False, look="two breach, three are asked")
     _asked(in_alarm, "..xxx", 2, 3).equals(True, look="three are more than the two asked")
     _asked(in_alarm, ".....", 1, 5).equals(False)
@@ -111,8 +127,12 @@ def only_the_newest_count(in_alarm):
 def a_short_history(in_alarm):
     """With fewer than N datapoints those that exist are looked at; with none there is no alarm."""
     _asked(in_alarm, "xxx", 3, 5).equals(True, look="three breach; that they are all is no excuse")
-    _asked(in_alarm, "xx", 3, 3).equals(False)
-    _asked(in_alarm, "", 1, 1).equals(False)
+    _asked(in_alarm, "xx", 3, 3).equals(
+        False,
+        look="a deployment of two minutes has no third minute yet, which is not a breach; "
+        "only a minute with 0 requests is silent",
+    )
+    _asked(in_alarm, "", 1, 1).equals(False, look="no minute is over yet: none breaches")
 
 
 @about.rule("in_alarm")
@@ -160,9 +180,9 @@ about.hints(
 class Hosts:
     """A target whose installations take 100 s and whose rollback takes 50 s, and an alarm."""
 
-    def __init__(self, on_from_s: float | None = None):
+    def __init__(self, on_from_s: float | None = None, answer_s: float = 0.0):
         self.clock = SimulatedClock(1000.0)
-        self.on_from_s = on_from_s
+        self.on_from_s, self.answer_s = on_from_s, answer_s
         self.done: list[tuple[str, float]] = []
         self.asked_s: list[float] = []
 
@@ -178,7 +198,8 @@ class Hosts:
         if len(self.asked_s) > 500:
             raise AssertionError("the alarm was asked 500 times: does the bake ever end?")
         self.asked_s.append(self._passed_s())
-        return self.on_from_s is not None and self._passed_s() >= self.on_from_s
+        self.clock.sleep(self.answer_s)
+        return self.on_from_s is not None and self.asked_s[-1] >= self.on_from_s
 
     def _passed_s(self) -> float:
         return self.clock.now_s() - 1000.0
@@ -187,10 +208,11 @@ class Hosts:
         return "hosts"
 
 
-def _deploy(deploy, sizes, bake_s, on_from_s=None, **options):
-    hosts = Hosts(on_from_s)
-    when = "never goes on" if on_from_s is None else f"goes on at second {on_from_s:g}"
-    given(f"that an installation takes 100 s, a rollback 50 s, and the alarm {when}")
+def _deploy(deploy, sizes, bake_s, on_from_s=None, answer_s=0.0, **options):
+    hosts = Hosts(on_from_s, answer_s)
+    alarm = "never goes on" if on_from_s is None else f"goes on at second {on_from_s:g}"
+    if answer_s:
+        alarm += f" and takes {answer_s:g} s to answer"
     looks = "".join(f", {name}={value:g}" for name, value in options.items())
     answer = call(
         deploy,
@@ -199,7 +221,8 @@ def _deploy(deploy, sizes, bake_s, on_from_s=None, **options):
         target=hosts,
         alarm=hosts.alarm,
         clock=hosts.clock,
-        shown_as=f"deploy({sizes}, {bake_s:g}{looks}, …)",
+        shown_as=f"deploy({sizes}, {bake_s:g}{looks}, …)\n"
+        f"where an installation takes 100 s, a rollback 50 s, and the alarm {alarm}",
         **options,
     )
     return answer, hosts
@@ -213,10 +236,42 @@ def _at(moments) -> str:
     return "at seconds " + ", ".join(f"{at:g}" for at in moments)
 
 
+def _not_raised(answer, expected):
+    """An exception is a finding of its own, and what else was expected says little about it."""
+    if answer.error is not None:
+        too_late = "AlarmActiveError is for before the first wave only; later, roll back and return"
+        look = too_late if isinstance(answer.error, AlarmActiveError) else ""
+        raise answer.broken(expected, look)
+
+
 def _seen(answer, came_back, wanted, look):
-    _ = answer.made  # an exception is a finding of its own
+    _not_raised(answer, _at(wanted))
     if came_back != wanted:
-        raise fail(_at(came_back), _at(wanted), look)
+        raise BrokenRuleError(trace.text(), _at(came_back), _at(wanted), look=look)
+
+
+def _record(answer, wanted, look, hosts_look):
+    """The record is `wanted`; where it is not, one of the two looks says what to look at."""
+    _not_raised(answer, shown(wanted))
+    value, asked = answer.value(shown(wanted)), plain(wanted)
+    if not isinstance(value, tuple) or value[0] != "Deployment":
+        answer.equals(wanted, look="return Deployment(completed, hosts_reached, duration_s)")
+    if value[1]["hosts_reached"] != wanted.hosts_reached:
+        look = hosts_look
+    if not same(value, asked):
+        raise answer.broken(shown(wanted), look, difference(value[1], asked[1]))
+
+
+def _look_at_questions(asked_s, bakes, look):
+    """What to look at if the alarm was asked at `asked_s`; `bakes` are (begin, end) of each."""
+    if 0.0 not in asked_s:
+        return "second 0 is missing: ask before the first wave"
+    twice = next((at for at in asked_s if asked_s.count(at) > 1), None)
+    if twice is None:
+        return look
+    ends = [end for _, end in bakes]
+    which = "the end of a bake" if twice in ends else "one moment"
+    return f"second {twice:g} is there {asked_s.count(twice)} times: {which} is one question"
 
 
 @about.rule("deploy")
@@ -231,9 +286,11 @@ def wave_by_wave(deploy):
 def the_record_of_a_good_change(deploy):
     """The record of a good change: completed, all hosts reached, and its last wave has baked."""
     answer, _ = _deploy(deploy, [1, 3, 9], 300.0)
-    answer.equals(
+    _record(
+        answer,
         Deployment(True, 13, 1200.0),
-        look="three waves of 100 s + 300 s; durations are differences of clock.now_s()",
+        "three waves of 100 s + 300 s; durations are differences of clock.now_s()",
+        "hosts add up over the waves: 1 + 3 + 9",
     )
 
 
@@ -242,19 +299,43 @@ def the_alarm_is_asked(deploy):
     """The alarm is asked first of all, then in each bake at once, every look and at the end."""
     answer, hosts = _deploy(deploy, [1, 3], 150.0)
     wanted = [0.0, 100.0, 160.0, 220.0, 250.0, 350.0, 410.0, 470.0, 500.0]
-    _seen(
-        answer, hosts.asked_s, wanted, "a bake of 150 s with a look every 60 s: 0, 60, 120 and 150"
+    look = _look_at_questions(
+        hosts.asked_s,
+        [(100.0, 250.0), (350.0, 500.0)],
+        "a bake of 150 s with a look every 60 s: 0, 60, 120 and 150",
     )
+    _seen(answer, hosts.asked_s, wanted, look)
     answer, hosts = _deploy(deploy, [1], 40.5, look_every_s=20.0)
-    _seen(answer, hosts.asked_s, [0.0, 100.0, 120.0, 140.0, 140.5], "look_every_s says how often")
+    look = _look_at_questions(hosts.asked_s, [(100.0, 140.5)], "look_every_s says how often")
+    _seen(answer, hosts.asked_s, [0.0, 100.0, 120.0, 140.0, 140.5], look)
+
+
+@about.rule("deploy")
+def a_slow_alarm_does_not_lengthen_the_bake(deploy):
+    """What time the alarm takes to answer is part of the bake, which ends after `bake_s`."""
+    answer, hosts = _deploy(deploy, [1, 3], 150.0, answer_s=2.0)
+    _seen(
+        answer,
+        hosts.done,
+        [("install(1)", 2.0), ("install(3)", 254.0)],
+        "installed at second 102, so the last question is due at 252 and answered at 254: the "
+        "bake's end is a time on the clock, not a sum of sleeps",
+    )
+    _record(
+        answer,
+        Deployment(True, 4, 506.0),
+        "the duration counts from the call, so the first question belongs to it",
+        "hosts add up over the waves: 1 + 3",
+    )
 
 
 @about.rule("deploy")
 def no_bake_is_one_question(deploy):
     """Without a bake the alarm is still asked once after each wave."""
     answer, hosts = _deploy(deploy, [1, 3], 0.0)
-    _seen(answer, hosts.asked_s, [0.0, 100.0, 200.0], "ask first, then see whether time is left")
-    answer.equals(Deployment(True, 4, 200.0))
+    look = "ask first, then see whether time is left"
+    _seen(answer, hosts.asked_s, [0.0, 100.0, 200.0], look)
+    _record(answer, Deployment(True, 4, 200.0), "two installations of 100 s", "1 + 3 hosts")
 
 
 @about.rule("deploy")
@@ -272,12 +353,15 @@ def an_alarm_rolls_back(deploy):
 def the_record_of_a_rollback(deploy):
     """The record of a rollback: not completed, the hosts reached so far, its own time included."""
     answer, _ = _deploy(deploy, [1, 3, 9], 300.0, on_from_s=560.0)
-    answer.equals(
+    _record(
+        answer,
         Deployment(False, 4, 610.0),
-        look="4 hosts had the change; the rollback began at second 560 and took 50 s",
+        "the rollback began at second 560 and took 50 s",
+        "two waves had the change, 1 + 3 hosts, though they were taken back",
     )
     answer, _ = _deploy(deploy, [5], 0.0, on_from_s=50.0)
-    answer.equals(Deployment(False, 5, 150.0), look="the alarm came during the installation")
+    look = "the alarm came during the installation"
+    _record(answer, Deployment(False, 5, 150.0), look, look)
 
 
 @about.rule("deploy")
@@ -286,7 +370,7 @@ def not_into_an_alarm(deploy):
     answer, hosts = _deploy(deploy, [1, 3], 300.0, on_from_s=0.0)
     answer.raises(AlarmActiveError, look="ask the alarm before the loop")
     if hosts.done:
-        raise fail(_at(hosts.done), "nothing installed, nothing rolled back")
+        raise BrokenRuleError(trace.text(), _at(hosts.done), "nothing installed or rolled back")
 
 
 about.hints(

@@ -1,6 +1,15 @@
 """What lab 1.5 asks of versions, their formats and the search for an unsafe rollback."""
 
-from amazonian.course.evidence import Answer, call, fail, given, plain, same
+from amazonian.course.evidence import (
+    Answer,
+    BrokenRuleError,
+    call,
+    difference,
+    fail,
+    plain,
+    same,
+    trace,
+)
 from amazonian.course.rules import RulesFor
 from amazonian.resilience.formats import (
     Counterexample,
@@ -61,6 +70,16 @@ def only_what_is_written_matters(compatible):
     call(compatible, OLD, ONLY_NEW).equals(False, look="they have no format in common")
 
 
+@about.rule("compatible")
+def a_format_is_a_name(compatible):
+    """A format is a name of any length: `writes` is one, `reads` a frozenset of them."""
+    old, prepare = Version("old", "v1", {"v1"}), Version("prepare", "v1", {"v1", "v2"})
+    call(compatible, old, prepare).equals(
+        True, look="format v1 is one name: {old.writes} is a set with it, set(old.writes) is not"
+    )
+    call(compatible, prepare, Version("new", "v2", {"v1", "v2"})).equals(True)
+
+
 about.hints(
     "compatible",
     "Which formats are being written while both versions run? Who meets them?",
@@ -71,6 +90,7 @@ about.hints(
 
 # --- find_unsafe ------------------------------------------------------------------------------
 
+MOST_LINES = 20
 
 def _search(plan, hosts: int) -> Counterexample | None:
     """The shortest counterexample, found one length after the other."""
@@ -90,26 +110,63 @@ def _search(plan, hosts: int) -> Counterexample | None:
     return None
 
 
-def _asked(find_unsafe, plan, hosts) -> Answer:
+def _asked(find_unsafe, plan, hosts, described: str = "") -> Answer:
     names = [f"Migrate({s.to})" if isinstance(s, Migrate) else repr(s) for s in plan]
     number = "1 host" if hosts == 1 else f"{hosts} hosts"
-    given(f"the plan {' → '.join(names)}")
-    return call(find_unsafe, plan, hosts, shown_as=f"find_unsafe(plan, {number})")
+    return call(
+        find_unsafe,
+        plan,
+        hosts,
+        shown_as=f"find_unsafe(plan, {number})\nwhere the plan is {described or ' → '.join(names)}",
+    )
 
 
-def _finds(find_unsafe, plan, hosts, look: str = "") -> None:
+def _broken(answer: Answer, expected: str, look: str = "", differ: str = "") -> BrokenRuleError:
+    """As ``answer.broken``, with a counterexample's steps numbered like those that are expected."""
+    told = answer.came_back()
+    if type(answer.raw) is Counterexample:
+        try:
+            lines = str(answer.raw).splitlines()
+        except Exception:
+            lines = [told]
+        if len(lines) > MOST_LINES:
+            lines[MOST_LINES - 3 : -2] = [f"… {len(lines) - MOST_LINES + 1} more …"]
+        told = "\n".join(lines)
+    return BrokenRuleError(trace.text(), told, expected, differ, look)
+
+
+def _value(answer: Answer, expected: str):
+    endless = isinstance(answer.error, MemoryError | RecursionError)
+    look = "a state that was seen before needs no second look" if endless else ""
+    return answer.value(expected, look)
+
+
+def _finds(find_unsafe, plan, hosts, look: str = "", described: str = "") -> None:
     """A counterexample comes back, every step of which can happen, and none is shorter."""
-    answer = _asked(find_unsafe, plan, hosts)
+    answer = _asked(find_unsafe, plan, hosts, described)
     wanted = _search(plan, hosts)
-    value = answer.value(f"a counterexample, such as\n{wanted}", look)
+    expected = f"a counterexample, such as\n{wanted}"
+    value = _value(answer, expected)
+    if value is None:
+        raise _broken(answer, expected, look)
     if not isinstance(value, tuple) or value[0] != "Counterexample":
-        raise answer.broken(f"a counterexample, such as\n{wanted}", look)
+        kind = f"a {value[0]}" if isinstance(value, tuple) else ""
+        differ = f"{kind} came back, a Counterexample was asked"
+        raise _broken(
+            answer,
+            expected,
+            "return Counterexample(steps, host, version, format)",
+            differ if kind else difference(value, plain(wanted)),
+        )
     claimed = value[1]
+    if not isinstance(claimed["steps"], list):
+        raise _broken(answer, expected, "the first field, steps, is a tuple of steps")
     state = start(plan, hosts)
     for number, step in enumerate(claimed["steps"], start=1):
         after = [there for one, there in moves(plan, state) if same(plain(one), step)]
         if not after:
-            raise answer.broken(
+            raise _broken(
+                answer,
                 f"steps that can happen one after the other; number {number} can't",
                 "follow only steps that moves(plan, state) gives, and keep them in their order",
             )
@@ -118,15 +175,24 @@ def _finds(find_unsafe, plan, hosts, look: str = "") -> None:
     version = running.get(claimed["host"])
     unread = version is not None and claimed["format"] in state.formats - version.reads
     if not unread or claimed["version"] != version.name:
-        raise answer.broken(
+        raise _broken(
+            answer,
             "a host that after these steps runs that version and can't read that stored format",
-            "unreadable(state) gives the host and the format; state.running its version",
+            "unreadable(state) gives the host and the format; state.running[host].name its version",
         )
     if len(claimed["steps"]) > len(wanted.steps):
-        raise answer.broken(
-            f"{len(wanted.steps)} steps, such as\n{wanted}",
+        raise _broken(
+            answer,
+            f"{len(wanted.steps)} steps and then the reading, such as\n{wanted}",
             "search breadth first: look at every state that is n steps away before any further one",
         )
+
+
+def _is_safe(find_unsafe, plan, hosts, look: str = "") -> None:
+    answer = _asked(find_unsafe, plan, hosts)
+    expected = "None: nothing can go wrong"
+    if _value(answer, expected) is not None:
+        raise _broken(answer, expected, look)
 
 
 @about.rule("find_unsafe")
@@ -152,10 +218,13 @@ def the_first_and_the_last_state_count(find_unsafe):
 @about.rule("find_unsafe")
 def a_safe_plan_is_safe(find_unsafe):
     """A plan in which nothing can go wrong gives None."""
-    _asked(find_unsafe, [OLD], 3).equals(None)
-    _asked(find_unsafe, [OLD, PREPARE, NEW], 1).equals(None)
-    _asked(find_unsafe, [OLD, PREPARE, NEW, Migrate("2"), ONLY_NEW], 3).equals(
-        None, look="which of your steps does moves(plan, state) not give?"
+    _is_safe(find_unsafe, [OLD], 3, "with a single version no record is ever unreadable")
+    _is_safe(find_unsafe, [OLD, PREPARE, NEW], 1, "take every state from moves(plan, state)")
+    _is_safe(
+        find_unsafe,
+        [OLD, PREPARE, NEW, Migrate("2"), ONLY_NEW],
+        3,
+        "which of your steps does moves(plan, state) not give?",
     )
 
 
@@ -175,6 +244,25 @@ def old_records_are_found(find_unsafe):
         "after a migration that comes too early, `prepare` writes format 1 again",
     )
     _finds(find_unsafe, [OLD, Migrate("2")], 2, "a migration is a step like the others")
+
+
+LATE = 14
+
+
+@about.rule("find_unsafe")
+def a_late_fault_is_found(find_unsafe):
+    """The search ends with a counterexample or when no state is left, however many there are."""
+    formats = [f"f{number}" for number in range(LATE + 1)]
+    versions = [Version(f"v{n}", formats[n], {*formats[: n + 2]}) for n in range(LATE)]
+    _finds(
+        find_unsafe,
+        [*versions, Version("last", formats[LATE], {*formats[1:]})],
+        1,
+        "more than 1,000 states come before the unsafe one: stop when none is left, not after "
+        "some number of them",
+        described=f"v0 → v1 → … → v{LATE - 1} → last; each writes a format of its own, reads those "
+        "before it and the next, and only `last` can't read f0 any more",
+    )
 
 
 @about.rule("find_unsafe")
@@ -222,7 +310,7 @@ about.hints(
 
 # --- two_phase --------------------------------------------------------------------------------
 
-LONG_LIVED = Version("2024", "b", frozenset("ab"))
+LONG_LIVED = Version("2024", "v2", frozenset({"v1", "v2"}))
 
 
 def _plan(two_phase, old: Version, new: str) -> list:
@@ -257,16 +345,22 @@ def nothing_unsafe_can_happen(two_phase):
 @about.rule("two_phase")
 def it_arrives(two_phase):
     """The plan ends with a version that writes the new format and reads no other."""
-    for old, new in ((OLD, "2"), (LONG_LIVED, "c")):
+    for old, new in ((OLD, "2"), (LONG_LIVED, "v3")):
         last = _plan(two_phase, old, new)[-1]
         if not isinstance(last, Version) or (last.writes, last.reads) != (new, frozenset({new})):
-            raise fail(f"a plan that ends with {last!r}", f"a version that writes and reads {new}")
+            raise fail(
+                f"a plan that ends with {last!r}",
+                f"a version that writes {new} and reads only {new}",
+                f"{{new}} is a set with the format {new}, set(new) one with its letters"
+                if isinstance(last, Version) and last.reads == frozenset(new)
+                else "",
+            )
 
 
 @about.rule("two_phase")
 def five_steps(two_phase):
     """Its five steps: old, prepare, activate, a migration to the new format, clean-up."""
-    for old, new in ((OLD, "2"), (LONG_LIVED, "c")):
+    for old, new in ((OLD, "2"), (LONG_LIVED, "v3")):
         steps = [
             f"Migrate({step.to})" if isinstance(step, Migrate) else step.name
             for step in _plan(two_phase, old, new)
@@ -279,7 +373,7 @@ def five_steps(two_phase):
 @about.rule("two_phase")
 def one_change_a_step(two_phase):
     """Prepare adds only the reading, activate changes only the writing."""
-    for old, new in ((OLD, "2"), (LONG_LIVED, "c")):
+    for old, new in ((OLD, "2"), (LONG_LIVED, "v3")):
         for step, writes in zip(_plan(two_phase, old, new)[1:3], (old.writes, new), strict=True):
             wanted = Version(step.name, writes, old.reads | {new})
             if (step.writes, step.reads) != (wanted.writes, wanted.reads):

@@ -2,12 +2,13 @@
 
 import random
 
-from amazonian.course.evidence import Seeded, call, fail, given
+from amazonian.course.evidence import Seeded, call, fail, scenario
 from amazonian.course.rules import RulesFor
 from amazonian.resilience.clock import SimulatedClock
 from amazonian.resilience.retries import (
     SDK_FROM_2026_11,
     SDK_UNTIL_2026_11,
+    CallError,
     Deadline,
     DeadlineExceededError,
     QuotaCosts,
@@ -33,6 +34,10 @@ def no_more_than_the_accepted_share_is_cut_off(timeout_s):
     call(timeout_s, latencies, 0.25).close_to(
         0.08, look="a quarter of ten is two and a half; cutting off three would be too many"
     )
+    latencies = [0.010 * i for i in range(1, 19)]
+    call(timeout_s, latencies, 0.1).close_to(
+        0.17, look="a tenth of 18 is 1.8; cutting off two would be too many: round down"
+    )
 
 
 @about.rule("timeout_s")
@@ -42,6 +47,9 @@ def the_smallest_such_latency(timeout_s):
         0.2, look="the latencies come in any order; two of the four may be cut off"
     )
     call(timeout_s, [0.05], 0.5).close_to(0.05)
+    call(timeout_s, [0.1, 0.3, 0.1, 0.1, 0.2, 0.1], 0.5).close_to(
+        0.1, look="calls that took equally long are still several calls: count each of them"
+    )
     draw = random.Random(11)
     many = [draw.lognormvariate(-3, 0.7) for _ in range(2_000)]
     call(timeout_s, many, 0.001, shown_as="timeout_s(2,000 log-normal latencies, 0.001)").close_to(
@@ -57,19 +65,31 @@ def a_rate_of_zero_cuts_off_none(timeout_s):
 
 @about.rule("timeout_s")
 def exact_shares_are_exact(timeout_s):
-    """A share that is exact on paper is exact in floating point: 0.07 of 100 calls is 7."""
-    call(
-        timeout_s,
-        [float(i) for i in range(100)],
-        0.07,
-        shown_as="timeout_s([0.0, 1.0, … 99.0], 0.07)",
-    ).close_to(92.0, look="0.07 * 100 is 7.000000000000001, and 0.29 * 100 is 28.999999999999996")
-    call(
-        timeout_s,
-        [float(i) for i in range(100)],
-        0.29,
-        shown_as="timeout_s([0.0, 1.0, … 99.0], 0.29)",
-    ).close_to(70.0, look="0.29 * 100 is 28.999999999999996: add a hair before rounding down")
+    """A share that is exact on paper is exact here: 0.29 of 100 calls is 29, though 0.29 * 100
+    is 28.999999999999996 in floating point."""
+    for n, rate, wanted, look in (
+        (100, 0.07, 92.0, "0.07 * 100 is 7.000000000000001: of 100 calls 7 may be cut off"),
+        (100, 0.29, 70.0, "0.29 * 100 is 28.999999999999996: add a hair before rounding down"),
+        (10, 0.7, 2.0, "(1 - 0.7) * 10 is 3.0000000000000004: seven of ten may be cut off"),
+        (100, 0.41, 58.0, "(1 - 0.41) * 100 is 59.00000000000001: 41 of 100 may be cut off"),
+    ):
+        call(
+            timeout_s,
+            [float(i) for i in range(n)],
+            rate,
+            shown_as=f"timeout_s([0.0, 1.0, … {n - 1}.0], {rate})",
+        ).close_to(wanted, look=look)
+
+
+@about.rule("timeout_s")
+def the_measurements_stay_as_they_are(timeout_s):
+    """The latencies that were passed in are left in their order."""
+    scenario("latencies that their owner goes on using")
+    latencies = [0.3, 0.1, 0.2]
+    call(timeout_s, latencies, 0.0).close_to(0.3)
+    call(lambda: latencies, shown_as="the latencies afterwards").equals(
+        [0.3, 0.1, 0.2], look="list.sort() reorders the caller's own list; sorted() makes a new one"
+    )
 
 
 @about.rule("timeout_s")
@@ -85,7 +105,8 @@ about.hints(
     "If you sort the latencies, which of them is exceeded by exactly one call? By two?",
     """
     Of `n` calls, `false_timeout_rate * n` may be cut off, rounded down. Take the latency that has
-    just so many above it.
+    just so many above it. Beware of 0.29 * 100, which is 28.999999999999996 in floating point:
+    add a hair (1e-9) before you round down.
     """,
     """
     may_exceed = math.floor(false_timeout_rate * len(latencies_s) + 1e-9)
@@ -103,15 +124,22 @@ def it_doubles(capped_exponential):
     """The ceiling starts at the base and doubles with each step: 0.05, 0.1, 0.2, 0.4 …"""
     for n in range(6):
         call(capped_exponential, n, 0.05, 100.0).close_to(
-            0.05 * 2**n, look="the exponent: n = 0 gives base_s itself"
+            0.05 * 2**n,
+            look="the exponent: n = 0 gives base_s itself; and the cap: take the smaller of the two",
         )
+    call(capped_exponential, 13, 0.002, 20.0).close_to(
+        16.384, look="it goes on doubling until it reaches the cap"
+    )
+    call(capped_exponential, 30, 0.000001, 3600.0).close_to(
+        1073.741824, look="an exponent that stops growing too soon never reaches the cap"
+    )
 
 
 @about.rule("capped_exponential")
 def it_is_capped(capped_exponential):
     """The ceiling never exceeds the cap."""
-    call(capped_exponential, 8, 0.05, 2.0).close_to(2.0)
-    call(capped_exponential, 3, 0.05, 0.1).close_to(0.1)
+    call(capped_exponential, 8, 0.05, 2.0).close_to(2.0, look="the smaller of the two")
+    call(capped_exponential, 3, 0.05, 0.1).close_to(0.1, look="the smaller of the two")
     call(capped_exponential, 0, 5.0, 2.0).close_to(2.0, look="a base above the cap is capped too")
 
 
@@ -132,6 +160,18 @@ about.hints(
 
 
 # --- full_jitter ------------------------------------------------------------------------------
+
+
+def _drawn_from_once(draw_one):
+    rng, once = Seeded(6), Seeded(6)
+    once.random()
+    draw_one(rng)
+    if rng.random() != once.random():
+        raise fail(
+            "an rng that had not been drawn from exactly once",
+            "one draw",
+            "one rng.uniform(…) a call, and nothing else of rng",
+        )
 
 
 def _waits(full_jitter, n, base_s, cap_s, seed, count=400):
@@ -158,7 +198,7 @@ def spread_over_the_whole_range(full_jitter):
             raise fail(
                 f"{share:.0%} of 400 waits between {low:g} and {high:g} s",
                 "about 25%",
-                "both ends of the range from which you draw",
+                "both ends of the range from which you draw, and evenly between: one draw, once",
             )
 
 
@@ -176,17 +216,21 @@ def the_cap_does_not_pile_up(full_jitter):
 
 
 @about.rule("full_jitter")
+def a_wait_after_thousands_of_failures(full_jitter):
+    """A client that has failed for days still gets a wait below the cap, not an exception."""
+    call(full_jitter, 5_000, 0.05, 20.0, Seeded(7)).between(
+        0, 20.0, look="capped_exponential does not overflow: take the ceiling from it"
+    )
+
+
+@about.rule("full_jitter")
 def one_draw_from_the_given_rng(full_jitter):
     """The randomness comes from `rng`, one draw a call, so that a seed repeats the wait."""
     first = call(full_jitter, 3, 0.05, 20.0, Seeded(5)).between(0, 0.4)
     call(full_jitter, 3, 0.05, 20.0, Seeded(5)).equals(
         first, look="use the rng that was passed in, not the module `random`"
     )
-    rng, once = Seeded(6), Seeded(6)
-    once.random()
-    call(full_jitter, 3, 0.05, 20.0, rng).between(0, 0.4)
-    if rng.random() != once.random():
-        raise fail("an rng that had not been drawn from exactly once", "one draw")
+    _drawn_from_once(lambda rng: call(full_jitter, 3, 0.05, 20.0, rng).between(0, 0.4))
 
 
 about.hints(
@@ -204,7 +248,10 @@ about.hints(
 def from_the_base_to_three_times_the_wait_before(decorrelated_jitter):
     """A wait lies between the base and three times the wait before it."""
     rng = Seeded(7)
-    waits = [call(decorrelated_jitter, 0.4, 0.1, 20.0, rng).between(0.1, 1.2) for _ in range(400)]
+    look = "one number, drawn from a range that begins at base_s and ends at 3 * previous_s"
+    waits = [
+        call(decorrelated_jitter, 0.4, 0.1, 20.0, rng).between(0.1, 1.2, look) for _ in range(400)
+    ]
     for low, high in ((0.1, 0.375), (0.375, 0.65), (0.65, 0.925), (0.925, 1.2)):
         share = sum(low <= wait < high for wait in waits) / len(waits)
         if not 0.15 < share < 0.35:
@@ -219,7 +266,10 @@ def from_the_base_to_three_times_the_wait_before(decorrelated_jitter):
 def capped_after_the_draw(decorrelated_jitter):
     """No wait exceeds the cap, and the cap is applied after the draw."""
     rng = Seeded(8)
-    waits = [call(decorrelated_jitter, 2.0, 0.1, 2.0, rng).between(0.1, 2.0) for _ in range(400)]
+    look = "no wait is longer than cap_s: apply min() to what was drawn"
+    waits = [
+        call(decorrelated_jitter, 2.0, 0.1, 2.0, rng).between(0.1, 2.0, look) for _ in range(400)
+    ]
     share = sum(wait == 2.0 for wait in waits) / len(waits)
     if not 0.55 < share < 0.8:
         raise fail(
@@ -231,9 +281,12 @@ def capped_after_the_draw(decorrelated_jitter):
 
 @about.rule("decorrelated_jitter")
 def decorrelated_uses_the_rng(decorrelated_jitter):
-    """The randomness comes from `rng`, so that a seed repeats the wait."""
+    """The randomness comes from `rng`, one draw a call, so that a seed repeats the wait."""
     first = call(decorrelated_jitter, 0.4, 0.1, 20.0, Seeded(9)).between(0.1, 1.2)
-    call(decorrelated_jitter, 0.4, 0.1, 20.0, Seeded(9)).equals(first)
+    call(decorrelated_jitter, 0.4, 0.1, 20.0, Seeded(9)).equals(
+        first, look="use the rng that was passed in, not the module `random`"
+    )
+    _drawn_from_once(lambda rng: call(decorrelated_jitter, 0.4, 0.1, 20.0, rng).between(0.1, 1.2))
 
 
 about.hints(
@@ -303,6 +356,7 @@ def never_above_capacity(quota_class):
 def a_full_sdk_bucket(quota_class):
     """A full bucket pays for 35 transient retries today; before November 2026 it was 100."""
     for costs, retries in ((SDK_FROM_2026_11, 35), (SDK_UNTIL_2026_11, 100)):
+        scenario(f"{costs.capacity} tokens, and a price of {costs.transient} for a transient retry")
         quota = call(quota_class, costs).made
         for _ in range(retries):
             call(quota.acquire, "transient").equals(True)
@@ -346,7 +400,7 @@ class Script:
 
     def __call__(self, timeout_s: float) -> object:
         self.timeouts_s.append(timeout_s)
-        self.clock.sleep(min(self.takes_s, timeout_s))
+        self.clock.sleep(max(0.0, min(self.takes_s, timeout_s)))
         self.clock.sleeps_s.pop()
         if not self.outcomes:
             raise AssertionError("called more often than max_attempts allows")
@@ -354,6 +408,18 @@ class Script:
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
+
+
+class BusyError(CallError):
+    """The server did nothing, and the retry is charged as a transient one."""
+
+    rejected = True
+
+
+class CutShortError(CallError):
+    """Throttled half-way: the server may have acted."""
+
+    kind = "throttling"
 
 
 class Quota:
@@ -376,7 +442,7 @@ class Quota:
 def _run(
     retry, *outcomes, situation, idempotent=True, left_s=60.0, grants=True, takes_s=0.0, policy=None
 ):
-    given(f"an operation that {situation}")
+    scenario(f"an operation that {situation}")
     clock, quota = SimulatedClock(), Quota(grants)
     operation = Script(clock, *outcomes, takes_s=takes_s)
     answer = call(
@@ -415,6 +481,14 @@ def an_answer_comes_back(retry):
 
 
 @about.rule("retry")
+def any_answer_is_an_answer(retry):
+    """Whatever the operation returns is its answer, None and 0 too."""
+    for result in (None, 0):
+        answer, _, _, _ = _run(retry, result, "a second answer", situation=f"answers {result}")
+        answer.equals(result, look="ask whether the operation raised, not what it returned")
+
+
+@about.rule("retry")
 def call_errors_are_retried(retry):
     """After a CallError comes another attempt, up to max_attempts in all."""
     answer, operation, _, _ = _run(
@@ -430,7 +504,13 @@ def call_errors_are_retried(retry):
         raise fail(answer.came_back(), "the error of the last attempt")
     _attempts(operation, 3, "max_attempts counts the first attempt too")
     if len(clock.sleeps_s) != 2:
-        raise fail(f"{len(clock.sleeps_s)} waits", "2", "no wait after the last attempt")
+        raise fail(
+            f"{len(clock.sleeps_s)} waits on the clock",
+            "2",
+            "no wait after the last attempt"
+            if clock.sleeps_s
+            else "sleep on the clock that was passed in: clock.sleep(wait_s)",
+        )
 
 
 @about.rule("retry")
@@ -456,18 +536,43 @@ def waits_are_full_jitter(retry):
         raise fail(
             "waits of " + ", ".join(f"{wait:.3f}" for wait in clock.sleeps_s) + " s",
             ", ".join(f"{wait:.3f}" for wait in wanted) + " s (of the same rng)",
-            "the n of the first wait is 0; sleep on the clock that was passed in",
+            "the n of the first wait is 0; full_jitter, drawn from the rng that was passed in, "
+            "once a wait",
         )
 
 
 @about.rule("retry")
 def the_servers_wish_is_a_minimum(retry):
     """A retry_after_s longer than the jitter is waited for; a shorter one changes nothing."""
-    _, _, _, clock = _run(
-        retry, ThrottledError(retry_after_s=4.0), "done", situation="is told to wait 4 s"
-    )
-    if clock.sleeps_s != [4.0]:
-        raise fail(f"waits of {clock.sleeps_s} s", "[4.0]", "the longer of the two")
+    jitter_s = random.Random(1).uniform(0, 10.0)
+    for asked_s, policy, wanted_s, situation in (
+        (4.0, RetryPolicy(), 4.0, "is told to wait 4 s, longer than any jitter here"),
+        (
+            0.001,
+            RetryPolicy(base_s=10.0),
+            jitter_s,
+            f"is told to wait 0.001 s, where the jitter is {jitter_s:.3f} s",
+        ),
+        (
+            4.0,
+            RetryPolicy(cap_s=2.0),
+            4.0,
+            "is told to wait 4 s, under a policy whose cap_s is 2 s",
+        ),
+    ):
+        _, _, _, clock = _run(
+            retry,
+            ThrottledError(retry_after_s=asked_s),
+            "done",
+            situation=situation,
+            policy=policy,
+        )
+        if len(clock.sleeps_s) != 1 or abs(clock.sleeps_s[0] - wanted_s) > 1e-9:
+            raise fail(
+                f"waits of {[round(wait, 3) for wait in clock.sleeps_s]} s",
+                f"[{round(wanted_s, 3)}]",
+                "the longer of the two; the cap is for the jitter, not for what the server asks",
+            )
 
 
 @about.rule("retry")
@@ -491,6 +596,20 @@ def only_what_is_safe(retry):
         situation="is not idempotent and is throttled",
     )
     answer.equals("done", look="error.rejected is True: nothing was done, so repeating is safe")
+    look = "ask error.rejected, which says whether anything was done; the kind is only the price"
+    for error, repeated in ((BusyError, True), (CutShortError, False)):
+        answer, _, _, _ = _run(
+            retry,
+            error(),
+            "done",
+            idempotent=False,
+            situation=f"is not idempotent and raises {error.__name__}, a CallError with "
+            f"kind = {error.kind!r} and rejected = {error.rejected}",
+        )
+        if repeated:
+            answer.equals("done", look=look)
+        else:
+            answer.raises(error, look=look)
 
 
 @about.rule("retry")
@@ -526,18 +645,27 @@ def the_deadline_bounds_the_attempt(retry):
 @about.rule("retry")
 def no_wait_past_the_deadline(retry):
     """A wait that would reach the deadline is not begun: the error goes to the caller now."""
-    for left_s in (2.0, 4.0):
+    early = "before you sleep, compare the wait with deadline.remaining_s(clock)"
+    again = "time has passed since the attempt began: ask deadline.remaining_s(clock) again"
+    for asked_s, left_s, takes_s, look in (
+        (4.0, 2.0, 0.0, early),
+        (4.0, 4.0, 0.0, early),
+        (0.8, 1.5, 1.0, again),
+    ):
+        takes = f"takes {takes_s:g} s and then " if takes_s else ""
         answer, operation, quota, clock = _run(
             retry,
-            ThrottledError(retry_after_s=4.0),
+            ThrottledError(retry_after_s=asked_s),
             "done",
             left_s=left_s,
-            situation=f"is told to wait 4 s, with {left_s:g} s to the deadline",
+            takes_s=takes_s,
+            situation=f"{takes}is told to wait {asked_s:g} s, with {left_s:g} s to the deadline",
         )
-        answer.raises(ThrottledError, look="compare the wait with deadline.remaining_s(clock)")
-        _attempts(operation, 1, "")
         if clock.sleeps_s:
-            raise fail(f"a wait of {clock.sleeps_s[0]} s", "none")
+            after = "at the deadline" if asked_s == left_s else "after the deadline"
+            raise fail(f"a wait of {clock.sleeps_s[0]:g} s, which ended {after}", "no wait", look)
+        answer.raises(ThrottledError, look="raise the CallError itself: a bare `raise` does")
+        _attempts(operation, 1, look)
         if quota.asked:
             raise fail("the quota was asked", "it is not", "ask the quota last")
 
@@ -584,7 +712,21 @@ def success_is_released(retry):
     ):
         _, _, quota, _ = _run(retry, *outcomes, situation=situation)
         if quota.released != wanted:
-            raise fail(f"quota.release was called with {quota.released}", f"{wanted}")
+            raise fail(
+                f"quota.release was called with {quota.released}",
+                f"{wanted}",
+                "after a success, once: the kind that the last retry paid for, or None",
+            )
+
+
+@about.rule("retry")
+def a_policy_without_attempts_is_refused(retry):
+    """A policy with max_attempts below 1 is a ValueError: without one there is no answer."""
+    answer, operation, _, _ = _run(
+        retry, "done", situation="is never called", policy=RetryPolicy(max_attempts=0)
+    )
+    answer.raises(ValueError, look="what does your function do after, or before, an empty loop?")
+    _attempts(operation, 0, "max_attempts is 0 here")
 
 
 about.hints(
@@ -594,9 +736,9 @@ about.hints(
     What must be true for the `except` branch to go on, and what happens when it is not?
     """,
     """
-    In the `except` branch compute the wait, then test the four reasons to stop in the order in
-    which the docstring lists them; if one holds, a bare `raise` hands the error on. Before the
-    attempt: how much time is left? After an answer: release, then return.
+    In the `except` branch compute the wait, then test the four reasons to stop, the quota last;
+    if one holds, a bare `raise` hands the error on. Time has passed in the attempt: ask the
+    deadline again. Before the attempt: how much time is left? After an answer: release, return.
     """,
     """
     paid_for = None
@@ -612,5 +754,6 @@ about.hints(
             clock.sleep(wait_s)
         else:
             …
+    raise ValueError(…)                               # no attempt was allowed
     """,
 )
