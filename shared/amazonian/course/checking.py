@@ -54,8 +54,8 @@ def check(definition: Any, time_limit_s: float = TIME_LIMIT_S) -> None:
     verdict = examine(definition, rules, time_limit_s)
     if verdict.stub:
         raise NotWrittenYetError(
-            f"{heading(name)}\n  {_place(verdict.stub)} is not written yet: replace its line `raise "
-            "NotImplementedError(…)`, run its cell, then run this one."
+            f"{heading(name)}\n  {_place(verdict.stub)} is not written yet: replace its line "
+            "`raise NotImplementedError(…)`, run its cell, then run this one."
         )
     if not verdict.passed:
         raise CheckFailedError(failure_text(name, rules, verdict))

@@ -1,7 +1,7 @@
 """A fleet that takes a change, good or bad, while an alarm reads its noisy error counts.
 
 A model. A load balancer gives every host the same number of requests; 0.1% of them fail whatever
-the version, and in one minute of 300 (a blip of the network) it is 5%. Installing takes two
+the version, and once in 300 minutes, for a minute (a blip of the network), 5%. Installing takes two
 minutes however many hosts are in the wave, and until it is done they go on serving with the
 version before. Each minute's counts can be seen a minute later.
 """

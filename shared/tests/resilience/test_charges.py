@@ -93,6 +93,20 @@ def test_the_service_answers_as_the_draft_asks() -> None:
         assert charges.books(server.database) == ONCE
 
 
+def test_what_is_not_written_is_told_at_once_and_not_retried() -> None:
+    def stub(*_: object) -> str:
+        raise NotImplementedError("exercise 5: perform")
+
+    with pytest.raises(RefusedByServerError, match="501 Not Implemented: exercise 5: perform$"):
+        crashes.kill_at(None, stub)
+
+
+def test_a_refusal_without_detail_ends_with_its_title() -> None:
+    assert str(RefusedByServerError(422, {"title": "It came before", "detail": ""})) == (
+        "422 It came before"
+    )
+
+
 # --- killing the server
 
 

@@ -317,7 +317,7 @@ def perform__tries_three_times(store, token, parameters, effect):
     if not token:
         raise MissingTokenError
     digest = fingerprint(parameters)
-    for attempts_left in (2, 1, 0):
+    for _ in range(3):
         try:
             with store.claim(token, digest), store.transaction() as connection:
                 answer = decide(digest, store.find(connection, token))
@@ -325,9 +325,9 @@ def perform__tries_three_times(store, token, parameters, effect):
                     answer = effect(connection)
                     store.record(connection, token, digest, answer)
             return answer
-        except InProgressError:
-            if not attempts_left:
-                raise
+        except InProgressError as still:
+            refusal = still
+    raise refusal
 
 
 @wrong(idempotency, feedback="hold it (`with`) around the whole transaction")

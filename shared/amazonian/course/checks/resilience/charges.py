@@ -31,18 +31,19 @@ FAILURES = (
 )
 
 
-def _fields(answer: Answer) -> dict:
+def _fields(answer: Answer, look: str = "") -> dict:
     """The fields of the Reply that came back."""
     kind, fields = answer.satisfies(
         lambda value: isinstance(value, tuple) and value[0] == "Reply",
         "a Reply with a text as its body",
+        look,
     )
     assert kind == "Reply"
     return fields
 
 
 def _status(answer: Answer, wanted: int, look: str) -> dict:
-    fields = _fields(answer)
+    fields = _fields(answer, look)
     if fields["status"] != wanted:
         raise answer.broken(f"status {wanted}", look, f"status {fields['status']}")
     return fields

@@ -92,6 +92,7 @@ about.hints(
 
 MOST_LINES = 20
 
+
 def _search(plan, hosts: int) -> Counterexample | None:
     """The shortest counterexample, found one length after the other."""
     layer: dict[State, tuple[Step, ...]] = {start(plan, hosts): ()}

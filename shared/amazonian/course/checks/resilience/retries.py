@@ -125,7 +125,7 @@ def it_doubles(capped_exponential):
     for n in range(6):
         call(capped_exponential, n, 0.05, 100.0).close_to(
             0.05 * 2**n,
-            look="the exponent: n = 0 gives base_s itself; and the cap: take the smaller of the two",
+            look="the exponent: n = 0 gives base_s itself; and take the smaller of the two",
         )
     call(capped_exponential, 13, 0.002, 20.0).close_to(
         16.384, look="it goes on doubling until it reaches the cap"

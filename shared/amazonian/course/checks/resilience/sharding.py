@@ -578,8 +578,8 @@ def it_says_when_none_is_left(searcher_class):
 
 @about.rule("ShardSearcher")
 def the_last_of_thousands(searcher_class):
-    """Even one shard in 34,220, which random draws would seldom hit, is found, and before that
-    the search does not give up."""
+    """Even the last shard that fits is found, one in 34,220, which random draws would seldom
+    hit."""
     store = Store(22, 3, 2)
     searcher = _begin(searcher_class, store)
     served = _run_out(searcher, store)
