@@ -178,37 +178,35 @@ def test_an_explore_cell_is_live_in_a_kernel(tmp_path: Path) -> None:
     assert "text/html" not in data
 
 
+def install(venv: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Run what `make` runs to set up an environment."""
+    return subprocess.run(
+        ["sh", str(ROOT / ".ci" / "install"), str(venv), "requirements.txt"],
+        capture_output=True,
+        text=True,
+        env={"HOME": str(venv.parent), **environment},
+    )
+
+
 def test_without_a_python_of_the_right_age_install_says_so(tmp_path: Path) -> None:
     old = tmp_path / "python3"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHON": "python3"}
-    ran = subprocess.run(
-        ["sh", str(ROOT / ".ci" / "install"), str(tmp_path / "venv"), "requirements.txt"],
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
+    ran = install(tmp_path / "venv", PATH=f"{tmp_path}:/usr/bin:/bin", PYTHON="python3")
     assert ran.returncode == 1
     assert "needs Python 3.11, 3.12 or 3.13" in ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
 
 
 def test_without_the_package_index_install_says_so(tmp_path: Path) -> None:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHON": sys.executable,
-        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
-        "PIP_EXTRA_INDEX_URL": "",
-        "PIP_CONFIG_FILE": os.devnull,
-        "PIP_RETRIES": "0",
-        "HOME": str(tmp_path),
-    }
-    ran = subprocess.run(
-        ["sh", str(ROOT / ".ci" / "install"), str(tmp_path / "venv"), "requirements.txt"],
-        capture_output=True,
-        text=True,
-        env=environment,
+    ran = install(
+        tmp_path / "venv",
+        PATH=os.environ["PATH"],
+        PYTHON=sys.executable,
+        PIP_INDEX_URL="http://127.0.0.1:9/simple",
+        PIP_EXTRA_INDEX_URL="",
+        PIP_CONFIG_FILE=os.devnull,
+        PIP_RETRIES="0",
     )
     assert ran.returncode == 1
     assert "check the network or the proxy, then run make again" in ran.stderr

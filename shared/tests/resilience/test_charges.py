@@ -97,7 +97,7 @@ def test_what_is_not_written_is_told_at_once_and_not_retried() -> None:
     def stub(*_: object) -> str:
         raise NotImplementedError("exercise 5: perform")
 
-    with pytest.raises(RefusedByServerError, match="501 Not Implemented: exercise 5: perform$"):
+    with pytest.raises(RefusedByServerError, match=r"501 Not Implemented: exercise 5: perform$"):
         crashes.kill_at(None, stub)
 
 

@@ -174,6 +174,16 @@ def _drawn_from_once(draw_one):
         )
 
 
+def _spread_evenly(waits, low, high, look):
+    """Each quarter of the range holds about a quarter of the waits."""
+    for quarter in range(4):
+        begin, end = (low + (high - low) * part / 4 for part in (quarter, quarter + 1))
+        share = sum(begin <= wait < end for wait in waits) / len(waits)
+        if not 0.15 < share < 0.35:
+            came_back = f"{share:.0%} of {len(waits)} waits between {begin:g} and {end:g} s"
+            raise fail(came_back, "about 25%", look)
+
+
 def _waits(full_jitter, n, base_s, cap_s, seed, count=400):
     rng = Seeded(seed)
     return [call(full_jitter, n, base_s, cap_s, rng) for _ in range(count)]
@@ -192,14 +202,8 @@ def never_above_the_ceiling(full_jitter):
 def spread_over_the_whole_range(full_jitter):
     """Waits are spread evenly over the whole range, from 0 to the ceiling."""
     waits = [answer.between(0, 0.8) for answer in _waits(full_jitter, 3, 0.1, 20.0, seed=3)]
-    for low, high in ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8)):
-        share = sum(low <= wait < high for wait in waits) / len(waits)
-        if not 0.15 < share < 0.35:
-            raise fail(
-                f"{share:.0%} of 400 waits between {low:g} and {high:g} s",
-                "about 25%",
-                "both ends of the range from which you draw, and evenly between: one draw, once",
-            )
+    look = "both ends of the range from which you draw, and evenly between: one draw, once"
+    _spread_evenly(waits, 0, 0.8, look)
 
 
 @about.rule("full_jitter")
@@ -252,14 +256,7 @@ def from_the_base_to_three_times_the_wait_before(decorrelated_jitter):
     waits = [
         call(decorrelated_jitter, 0.4, 0.1, 20.0, rng).between(0.1, 1.2, look) for _ in range(400)
     ]
-    for low, high in ((0.1, 0.375), (0.375, 0.65), (0.65, 0.925), (0.925, 1.2)):
-        share = sum(low <= wait < high for wait in waits) / len(waits)
-        if not 0.15 < share < 0.35:
-            raise fail(
-                f"{share:.0%} of 400 waits between {low:g} and {high:g} s",
-                "about 25%",
-                "draw evenly from base_s to 3 * previous_s",
-            )
+    _spread_evenly(waits, 0.1, 1.2, "draw evenly from base_s to 3 * previous_s")
 
 
 @about.rule("decorrelated_jitter")
