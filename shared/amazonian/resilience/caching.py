@@ -102,10 +102,11 @@ class Coalescer:
     def do(self, key: Hashable, fetch: Callable[[], Value]) -> Value:
         """Call ``fetch()``, unless another thread's for the same `key` is under way: then share it.
 
-        The first caller of a key runs its own `fetch`. Whoever calls with an equal key before
-        that has ended waits for it and gets the same outcome; their own `fetch` is not called.
-        Other keys are not held up. Once a fetch has ended, nothing of it is kept: the next call
-        fetches anew.
+        The first caller of a key runs its own `fetch`, in its own thread. Whoever calls with an
+        equal key before that has ended waits for it, however long it takes, and gets the same
+        outcome; their own `fetch` is not called. Other keys are not held up. Once a fetch has
+        ended, nothing of it is kept: the next call fetches anew, even that of a caller who has
+        just been told the outcome.
 
         Args:
             key: what is wanted, hashable.
@@ -231,7 +232,7 @@ class Cache(Generic[Value]):
         It runs in one thread at a time for a key. `get` calls it when it found no fresh entry;
         since then another thread may have stored one. If so, return that and do not fetch.
 
-        - The fetch returns a value: store it with the cache's soft and hard TTL.
+        - The fetch returns a value: store it with the cache's `soft_ttl_s` and `hard_ttl_s`.
         - It raises NotFoundError: store the error, with `negative_ttl_s` for both TTLs. That is
           an answer, and replaces an older value.
         - It raises any other Exception: if the old entry has not expired by *now* (a failing
@@ -239,7 +240,8 @@ class Cache(Generic[Value]):
           now; everything else in it stays. Otherwise store nothing and raise.
 
         Uses ``self.fetch(key)``, ``self.entries`` (its `get` and `put`), ``self.clock.now_s()``
-        and the TTLs. The age of an answer counts from the moment when it came.
+        and the TTLs. The age of an answer counts from the moment when it came. An Entry is
+        frozen: ``replace(entry, soft_ttl_s=...)`` makes a changed copy.
         """
         old = self.entries.get(key)
         if old is not None and old.freshness(self.clock.now_s()) == "fresh":

@@ -1,8 +1,9 @@
 """Wrong answers to lab 1.4: freshness, the store, the refresh and coalescing."""
 
 import threading
+import time
 from collections import OrderedDict
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from amazonian.resilience import caching
@@ -33,7 +34,21 @@ def freshness__adds_the_two_ttls(age_s, soft_ttl_s, hard_ttl_s):
     return "fresh" if age_s < hard_ttl_s else "refresh"
 
 
-@wrong(caching, feedback="expected   'refresh'")
+@wrong(caching, feedback="the hard one does not begin where the soft one ends")
+def freshness__lets_the_hard_ttl_begin_after_the_soft_one(age_s, soft_ttl_s, hard_ttl_s):
+    if age_s >= soft_ttl_s + hard_ttl_s:
+        return "expired"
+    return "refresh" if age_s >= soft_ttl_s else "fresh"
+
+
+@wrong(caching, feedback="ages and TTLs need not be whole seconds")
+def freshness__counts_whole_seconds(age_s, soft_ttl_s, hard_ttl_s):
+    if int(age_s) >= hard_ttl_s:
+        return "expired"
+    return "refresh" if int(age_s) >= soft_ttl_s else "fresh"
+
+
+@wrong(caching, feedback='there are three words, in small letters: "fresh", "refresh", "expired"')
 def freshness__says_stale(age_s, soft_ttl_s, hard_ttl_s):
     if age_s >= hard_ttl_s:
         return "expired"
@@ -128,6 +143,57 @@ class LRU__has_no_lock:
         return len(self.entries)
 
 
+class _Stamped:
+    """A store that keeps, for every key, when it was last used: finding the oldest takes time."""
+
+    def __init__(self, capacity):
+        if capacity < 1:
+            raise ValueError
+        self.capacity, self.values, self.used, self.uses = capacity, {}, {}, 0
+        self.lock = threading.Lock()
+
+    def get(self, key):
+        with self.lock:
+            if key not in self.values:
+                return None
+            self.uses += 1
+            self.used[key] = self.uses
+            return self.values[key]
+
+    def put(self, key, value):
+        with self.lock:
+            if key not in self.values and len(self.values) >= self.capacity:
+                oldest = self.oldest()
+                del self.values[oldest], self.used[oldest]
+            self.uses += 1
+            self.values[key], self.used[key] = value, self.uses
+
+    def __len__(self):
+        return len(self.values)
+
+
+@wrong(caching, feedback="min() looks at everything")
+class LRU__searches_for_the_oldest_key(_Stamped):
+    def oldest(self):
+        return min(self.used, key=self.used.get)
+
+
+@wrong(caching, feedback="to find the one to drop it goes through all that is stored")
+class LRU__searches_for_the_oldest_time(_Stamped):
+    def oldest(self):
+        return min(zip(self.used.values(), self.used, strict=True))[1]
+
+
+@wrong(caching, feedback="count and drop under the lock under which you stored")
+class LRU__drops_outside_the_lock(caching.LRU):
+    def put(self, key, value):
+        with self._lock:
+            self._entries[key] = value
+            self._entries.move_to_end(key)
+        if len(self._entries) > self._capacity:
+            self._entries.popitem(last=False)
+
+
 # --- Cache.refresh
 
 
@@ -136,6 +202,8 @@ def _refresh(cache, key, wrongly):
     old = cache.entries.get(key)
     began_s = cache.clock.now_s()
     fresh = old is not None and old.freshness(began_s) == "fresh"
+    if wrongly == "looks only for values" and fresh and old.error is not None:
+        fresh = False
     if fresh and wrongly != "fetches in any case":
         return old
     try:
@@ -145,10 +213,15 @@ def _refresh(cache, key, wrongly):
         entry = Entry(None, error, cache.clock.now_s(), ttl_s, ttl_s)
         if wrongly == "raises without storing":
             raise
+        if wrongly == "stores and raises":
+            cache.entries.put(key, entry)
+            raise
         if wrongly == "hides that it is gone" and old is not None and old.error is None:
             return old
     except Exception as error:
         now_s = began_s if wrongly == "judges before it asks" else cache.clock.now_s()
+        if wrongly == "forgets that there may be none" and old.freshness(now_s) == "expired":
+            raise
         if old is None or old.freshness(now_s) == "expired":
             if wrongly == "remembers failures":
                 ttl_s = cache.negative_ttl_s
@@ -161,10 +234,19 @@ def _refresh(cache, key, wrongly):
             entry = replace(old, stored_at_s=now_s, soft_ttl_s=pause_s)
         elif wrongly == "takes an age for a moment":
             entry = replace(old, soft_ttl_s=old.soft_ttl_s + pause_s)
+        elif wrongly == "counts the pause from the answer":
+            entry = replace(old, soft_ttl_s=pause_s)
+        elif wrongly == "lengthens the hard TTL":
+            soft_ttl_s = old.age_s(now_s) + pause_s
+            entry = replace(old, soft_ttl_s=soft_ttl_s, hard_ttl_s=old.hard_ttl_s + pause_s)
+        elif wrongly == "changes the entry":
+            old.soft_ttl_s = old.age_s(now_s) + pause_s
+            entry = old
         else:
             entry = replace(old, soft_ttl_s=old.age_s(now_s) + pause_s)
     else:
         came_s = began_s if wrongly == "counts from the question" else cache.clock.now_s()
+        came_s = time.time() if wrongly == "asks the machine for the time" else came_s
         entry = Entry(value, None, came_s, cache.soft_ttl_s, cache.hard_ttl_s)
     cache.entries.put(key, entry)
     return entry
@@ -203,6 +285,41 @@ def refresh__remembers_failures(self, key):
 @wrong(Cache, feedback="store the old entry with a soft TTL that ends 5 s from now")
 def refresh__asks_again_at_once(self, key):
     return _refresh(self, key, "asks again at once")
+
+
+@wrong(Cache, feedback="an entry that holds an error is an entry too")
+def refresh__looks_only_for_values(self, key):
+    return _refresh(self, key, "looks only for values")
+
+
+@wrong(Cache, feedback="`get` calls its answer(), which raises")
+def refresh__stores_and_raises(self, key):
+    return _refresh(self, key, "stores and raises")
+
+
+@wrong(Cache, feedback="there may be no old entry")
+def refresh__forgets_that_there_may_be_none(self, key):
+    return _refresh(self, key, "forgets that there may be none")
+
+
+@wrong(Cache, feedback="It counts from stored_at_s: the entry's age now, plus 5 s")
+def refresh__counts_the_pause_from_the_answer(self, key):
+    return _refresh(self, key, "counts the pause from the answer")
+
+
+@wrong(Cache, feedback="a stored entry keeps its stored_at_s and its hard_ttl_s")
+def refresh__lengthens_the_hard_ttl(self, key):
+    return _refresh(self, key, "lengthens the hard TTL")
+
+
+@wrong(Cache, feedback="replace(entry, soft_ttl_s=…) makes a changed copy")
+def refresh__changes_the_entry(self, key):
+    return _refresh(self, key, "changes the entry")
+
+
+@wrong(Cache, feedback="stored_at_s is not on self.clock")
+def refresh__asks_the_machine_for_the_time(self, key):
+    return _refresh(self, key, "asks the machine for the time")
 
 
 @wrong(Cache, feedback="a stored entry keeps its stored_at_s")
@@ -298,6 +415,125 @@ class Coalescer__waits_with_the_lock_in_its_hand(caching.Coalescer):
         return flight.result()
 
 
+@wrong(caching, feedback="hold it only to look at the flights")
+class Coalescer__waits_so_that_nobody_can_end_it(caching.Coalescer):
+    def do(self, key, fetch):
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is not None:
+                return flight.result()
+            flight = self._flights[key] = Future()
+        try:
+            flight_ends = flight.set_result, fetch()
+        except BaseException as error:
+            flight_ends = flight.set_exception, error
+        with self._lock:
+            del self._flights[key]
+        flight_ends[0](flight_ends[1])
+        return flight.result()
+
+
+@wrong(caching, feedback="make it in __init__")
+class Coalescer__keeps_its_flights_in_the_class(caching.Coalescer):
+    _lock, _flights = threading.Lock(), {}
+
+    def __init__(self):
+        pass
+
+
+@wrong(caching, feedback="fetch was called in another thread")
+class Coalescer__has_a_pool_of_threads:
+    def __init__(self):
+        self.pool, self.lock, self.flights = ThreadPoolExecutor(8), threading.RLock(), {}
+
+    def do(self, key, fetch):
+        with self.lock:
+            flight = self.flights.get(key)
+            if flight is None:
+                flight = self.flights[key] = self.pool.submit(fetch)
+                flight.add_done_callback(lambda _: self.flights.pop(key, None))
+        return flight.result()
+
+
+@wrong(caching, feedback="a waiter is spinning")
+class Coalescer__spins(caching.Coalescer):
+    def do(self, key, fetch):
+        with self._lock:
+            flight = self._flights.get(key)
+            first = flight is None
+            if first:
+                flight = self._flights[key] = Future()
+        if not first:
+            while not flight.done():
+                pass
+            return flight.result()
+        try:
+            end, outcome = flight.set_result, fetch()
+        except BaseException as error:
+            end, outcome = flight.set_exception, error
+        with self._lock:
+            del self._flights[key]
+        end(outcome)
+        return flight.result()
+
+
+class _Renamed(caching.Coalescer):
+    """It looks for something made of the key, and not for the key itself."""
+
+    def do(self, key, fetch):
+        return super().do(self.name(key), fetch)
+
+
+@wrong(caching, feedback="its id() differs where keys are equal")
+class Coalescer__looks_for_the_id(_Renamed):
+    name = staticmethod(id)
+
+
+@wrong(caching, feedback="its str() may be the same where they are not")
+class Coalescer__looks_for_the_text(_Renamed):
+    name = staticmethod(str)
+
+
+@wrong(caching, feedback="each key has its own flight and its own answer")
+class Coalescer__looks_for_the_hash(_Renamed):
+    name = staticmethod(hash)
+
+
+@wrong(caching, feedback="the waiters are told before the flight is forgotten")
+class Coalescer__tells_before_it_forgets(caching.Coalescer):
+    def do(self, key, fetch):
+        with self._lock:
+            flight = self._flights.get(key)
+            first = flight is None
+            if first:
+                flight = self._flights[key] = Future()
+        if not first:
+            return flight.result()
+        try:
+            flight.set_result(fetch())
+        except BaseException as error:
+            flight.set_exception(error)
+        with self._lock:
+            del self._flights[key]
+        return flight.result()
+
+
+@wrong(caching, feedback="both have looked before either had entered a flight")
+class Coalescer__looks_without_a_lock_and_deletes_twice(caching.Coalescer):
+    def do(self, key, fetch):
+        flight = self._flights.get(key)
+        if flight is not None:
+            return flight.result()
+        flight = self._flights[key] = Future()
+        try:
+            end, outcome = flight.set_result, fetch()
+        except BaseException as error:
+            end, outcome = flight.set_exception, error
+        del self._flights[key]
+        end(outcome)
+        return flight.result()
+
+
 @wrong(caching, feedback="both have looked before either had entered a flight")
 class Coalescer__looks_without_a_lock(caching.Coalescer):
     def do(self, key, fetch):
@@ -312,7 +548,7 @@ class Coalescer__looks_without_a_lock(caching.Coalescer):
         return flight.result()
 
 
-@wrong(caching, feedback="100 calls of fetch")
+@wrong(caching, feedback="the others waited for the first fetch, and then fetched again")
 class Coalescer__lets_them_queue_up(caching.Coalescer):
     """One lock a key: they go one after the other, and every one of them fetches."""
 

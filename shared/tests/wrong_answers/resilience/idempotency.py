@@ -36,6 +36,12 @@ def fingerprint__leaves_the_blanks_in(parameters):
     return hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
 
 
+@wrong(idempotency, feedback="leave the rest as it is by default")
+def fingerprint__keeps_letters_beyond_ascii(parameters):
+    canonical = json.dumps(parameters, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
 @wrong(idempotency, feedback="are different requests")
 def fingerprint__looks_at_the_keys_only(parameters):
     canonical = json.dumps(sorted(parameters), separators=(",", ":"))

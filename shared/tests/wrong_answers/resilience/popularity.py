@@ -10,7 +10,7 @@ from wrong_answers import wrong
 def _che(popularity, capacity, present, wrongly):
     """The reference, with one thing done `wrongly`."""
     shares = np.asarray(popularity, dtype=float)
-    off = 1e-6 if wrongly != "trusts floating point" else 0.0
+    off = {"trusts floating point": 0.0, "is generous": 1e-3, "is strict": 1e-9}.get(wrongly, 1e-6)
     if capacity < 0 or abs(shares.sum() - 1) > off:
         raise ValueError("capacity or shares")
     if capacity >= np.count_nonzero(shares):
@@ -21,9 +21,15 @@ def _che(popularity, capacity, present, wrongly):
         high = 1e6
     while inner(shares * high).sum() < capacity and high < 1e6:
         high *= 2
-    while wrongly != "guesses an upper end" and inner(shares * high).sum() < capacity:
+    if wrongly == "takes the number of keys for an upper end":
+        high = float(len(shares))
+    while not wrongly.endswith("an upper end") and inner(shares * high).sum() < capacity:
         high *= 2
-    for _ in range(60):
+    if wrongly == "halves to a width":
+        while high - low > 1e-9:
+            t = (low + high) / 2
+            low, high = (t, high) if inner(shares * t).sum() < capacity else (low, t)
+    for _ in range(20 if wrongly == "stops early" else 60):
         t = (low + high) / 2
         if inner(shares * t).sum() < capacity:
             low = t
@@ -53,6 +59,31 @@ def che_hit_ratio__knows_only_lru(popularity, capacity, present=lru_present):
 @wrong(component, feedback="double the upper end until the sum reaches the capacity")
 def che_hit_ratio__guesses_an_upper_end(popularity, capacity, present=lru_present):
     return _che(popularity, capacity, present, "guesses an upper end")
+
+
+@wrong(component, feedback="here t is 80, more than there are keys")
+def che_hit_ratio__takes_the_keys_for_an_upper_end(popularity, capacity, present=lru_present):
+    return _che(popularity, capacity, present, "takes the number of keys for an upper end")
+
+
+@wrong(component, feedback="and 9 are asked: halve on")
+def che_hit_ratio__stops_early(popularity, capacity, present=lru_present):
+    return _che(popularity, capacity, present, "stops early")
+
+
+@wrong(component, feedback="a fixed number of halvings is")
+def che_hit_ratio__halves_to_a_width(popularity, capacity, present=lru_present):
+    return _che(popularity, capacity, present, "halves to a width")
+
+
+@wrong(component, feedback="these sum to 0.9995")
+def che_hit_ratio__is_generous(popularity, capacity, present=lru_present):
+    return _che(popularity, capacity, present, "is generous")
+
+
+@wrong(component, feedback="these sum to 0.9999995")
+def che_hit_ratio__is_strict(popularity, capacity, present=lru_present):
+    return _che(popularity, capacity, present, "is strict")
 
 
 @wrong(component, feedback="leave room for rounding")

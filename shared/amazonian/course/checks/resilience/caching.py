@@ -1,9 +1,13 @@
 """What lab 1.4 asks of freshness, the LRU store, the cache's refresh and coalescing."""
 
 import gc
+import itertools
+import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 
 from amazonian.course.evidence import (
     Answer,
@@ -11,6 +15,7 @@ from amazonian.course.evidence import (
     call,
     fail,
     given,
+    scenario,
     shown,
 )
 from amazonian.course.rules import RulesFor
@@ -26,37 +31,50 @@ PATIENCE_S = 2.0  # how long a check waits for something that a right answer doe
 # --- freshness --------------------------------------------------------------------------------
 
 
+def _says(freshness, age_s, soft_ttl_s, hard_ttl_s, word, look=""):
+    words = ("fresh", "refresh", "expired")
+    answer = call(freshness, age_s, soft_ttl_s, hard_ttl_s)
+    if answer.error is None and not (isinstance(answer.raw, str) and answer.raw in words):
+        look = 'there are three words, in small letters: "fresh", "refresh", "expired"'
+    answer.equals(word, look)
+
+
 @about.rule("freshness")
 def fresh_up_to_the_soft_ttl(freshness):
     """Below the soft TTL an answer is "fresh"."""
-    call(freshness, 0.0, 60.0, 300.0).equals("fresh")
-    call(freshness, 59.9, 60.0, 300.0).equals("fresh")
+    _says(freshness, 0.0, 60.0, 300.0, "fresh")
+    _says(freshness, 59.9, 60.0, 300.0, "fresh")
 
 
 @about.rule("freshness")
 def refreshed_between_the_two(freshness):
     """From the soft TTL on, and below the hard one, it is to "refresh"."""
-    call(freshness, 60.0, 60.0, 300.0).equals(
-        "refresh", look="the docstring says `from this age on`"
-    )
-    call(freshness, 299.9, 60.0, 300.0).equals("refresh")
+    _says(freshness, 60.0, 60.0, 300.0, "refresh", "the docstring says `from this age on`")
+    _says(freshness, 299.9, 60.0, 300.0, "refresh")
+    _says(freshness, 0.7, 0.5, 2.0, "refresh", "ages and TTLs need not be whole seconds")
 
 
 @about.rule("freshness")
 def expired_from_the_hard_ttl(freshness):
     """From the hard TTL on it is "expired"."""
-    call(freshness, 300.0, 60.0, 300.0).equals(
-        "expired", look="the docstring says `from this age on`"
+    _says(
+        freshness,
+        301.0,
+        60.0,
+        300.0,
+        "expired",
+        "both TTLs begin when the answer came: the hard one does not begin where the soft one ends",
     )
-    call(freshness, 1e6, 60.0, 300.0).equals("expired")
-    call(freshness, 60.0, 60.0, 60.0).equals("expired", look="with equal TTLs nothing is between")
+    _says(freshness, 300.0, 60.0, 300.0, "expired", "the docstring says `from this age on`")
+    _says(freshness, 1e6, 60.0, 300.0, "expired")
+    _says(freshness, 60.0, 60.0, 60.0, "expired", "with equal TTLs nothing is between")
 
 
 @about.rule("freshness")
 def the_hard_ttl_has_the_last_word(freshness):
     """The hard TTL holds whatever the soft one is, even if that is longer."""
-    call(freshness, 150.0, 200.0, 100.0).equals(
-        "expired", look="which of the two TTLs do you ask about first?"
+    _says(
+        freshness, 150.0, 200.0, 100.0, "expired", "which of the two TTLs do you ask about first?"
     )
 
 
@@ -150,18 +168,19 @@ def capacity_one_works_and_zero_does_not(lru_class):
 
 
 class _Counted:
-    """A key that counts how often it is compared."""
+    """A key that counts how often such keys are looked at: hashed or compared."""
 
-    compared = 0
+    looks = 0
 
     def __init__(self, number: int):
         self.number = number
 
     def __hash__(self) -> int:
+        type(self).looks += 1
         return self.number
 
     def __eq__(self, other: object) -> bool:
-        type(self).compared += 1
+        type(self).looks += 1
         return isinstance(other, _Counted) and self.number == other.number
 
     def __repr__(self) -> str:
@@ -170,19 +189,48 @@ class _Counted:
 
 @about.rule("LRU")
 def it_does_not_search(lru_class):
-    """get and put do not look through the stored keys one by one."""
+    """get and put do not look through the stored keys, not even to find the one to drop."""
     lru = call(lru_class, 500).made
-    given("500 stored keys")
+    given("500 stored keys, which fill it")
     for number in range(500):
         call(lambda n=number: lru.put(_Counted(n), n), shown_as="lru.put(key, …)")
-    _Counted.compared = 0
-    call(lambda: lru.get(_Counted(250)), shown_as="lru.get(key 250)").equals(250)
-    call(lambda: lru.put(_Counted(251), 0), shown_as="lru.put(key 251, 0)")
-    if _Counted.compared > 50:
+    for operation, text in (
+        (lambda: lru.get(_Counted(250)), "lru.get(key 250)"),
+        (lambda: lru.put(_Counted(251), 0), "lru.put(key 251, 0)"),
+        (lambda: lru.put(_Counted(500), 0), "lru.put(key 500, 0)"),
+    ):
+        _Counted.looks = 0
+        call(operation, shown_as=text).value()
+        if _Counted.looks > 50:
+            raise fail(
+                f"{_Counted.looks} looks at stored keys (hash or ==) in this one call",
+                "a handful",
+                "a list is searched from its start, and min() looks at everything; an OrderedDict "
+                "finds a key at once and has the one to drop at its end",
+            )
+    # What looks at the stored times instead of the keys shows only in the time that it takes.
+    stored = 20_000
+    scenario(f"{stored:,} stored keys, which fill it")
+    lru = call(lru_class, stored).made
+    call(lambda: [lru.put(n, n) for n in range(stored)], shown_as=f"{stored:,} times lru.put(n, n)")
+
+    def quickest_s() -> float:
+        spans_s = []
+        for number in range(20):
+            began_s = time.perf_counter()
+            lru.get(stored // 2)
+            lru.put(stored + number, 0)
+            spans_s.append(time.perf_counter() - began_s)
+        return min(spans_s)
+
+    text = "a get and a put of a new key, 20 times"
+    took_s = call(quickest_s, shown_as=text).value()
+    if took_s > 100e-6:
         raise fail(
-            f"{_Counted.compared} comparisons of keys, for one get and one put",
-            "a handful",
-            "a list is searched from its start; an OrderedDict finds a key at once",
+            f"the quickest took {took_s * 1e6:.0f} µs",
+            "a few µs, however much is stored",
+            "to find the one to drop it goes through all that is stored; an OrderedDict has it at "
+            "its end",
         )
 
 
@@ -206,27 +254,86 @@ class _Pausing:
         return self is other
 
 
+NOT_LET_GO = "a lock that is taken must be let go: `with self._lock:` does both"
+
+
 @about.rule("LRU")
 def one_thread_at_a_time(lru_class):
     """Two threads may use it at once: while one is inside get or put, another waits."""
     for method, args in (("put", (1,)), ("get", ())):
+        scenario(f"a store with an entry, and a thread that is in the middle of a {method}")
         lru = call(lru_class, 2).made
         call(lru.put, "a", 1)
-        given(f"a thread that is in the middle of a {method}")
         key = _Pausing()
         inside = _Caller(getattr(lru, method), key, *args)
         key.reached.wait(PATIENCE_S)
         other = _Caller(lru.put, "b", 2)
         got_in = other.ended.wait(0.05)
         key.go_on.set()
-        inside.answer()
-        other.answer()
+        inside.answer(look=NOT_LET_GO)
+        other.answer(look=NOT_LET_GO)
         if got_in:
             raise fail(
                 "a second thread's put went through meanwhile",
                 "it waits until the first is done",
                 f"a threading.Lock, and `with self._lock:` around all that {method} does",
             )
+
+
+def _traced(function: Callable, at_line: Callable[[], None]) -> Callable:
+    """`function`, calling `at_line` before each line of the learner's code that it runs."""
+    others = {__name__, "threading", "collections", "concurrent.futures._base"}
+
+    def trace(frame, event, _):
+        if frame.f_globals.get("__name__") in others:
+            return None
+        if event == "line":
+            at_line()
+        return trace
+
+    def run(*args):
+        sys.settrace(trace)  # for this thread only
+        try:
+            return function(*args)
+        finally:
+            sys.settrace(None)
+
+    return run
+
+
+@about.rule("LRU")
+def a_full_store_stays_full(lru_class):
+    """Two threads that put at once never drop more than there is too much."""
+    for pause_at in range(1, 30):
+        scenario(
+            "a full store with a and b; a thread that is in the middle of lru.put('c', 3), and a "
+            "second one that calls lru.put('b', 20) right then"
+        )
+        lru = call(lru_class, 2).made
+        call(lru.put, "a", 1)
+        call(lru.put, "b", 2)
+        reached, go_on, lines = threading.Event(), threading.Event(), itertools.count(1)
+
+        def pause(lines=lines, at=pause_at, reached=reached, go_on=go_on):
+            if next(lines) == at:
+                reached.set()
+                go_on.wait(PATIENCE_S)
+
+        first = _Caller(_traced(lru.put, pause), "c", 3)
+        while not reached.wait(0.001) and not first.ended.is_set():
+            pass
+        second = _Caller(lru.put, "b", 20)
+        second.ended.wait(0.01)
+        go_on.set()
+        first.answer(look=NOT_LET_GO).equals(None)
+        second.answer(look=NOT_LET_GO).equals(None)
+        call(lambda lru=lru: len(lru), shown_as="len(lru)").equals(
+            2,
+            look="both saw one entry too many, and each dropped one: count and drop under the lock "
+            "under which you stored",
+        )
+        if not reached.is_set():
+            break  # `put` has fewer lines: the first thread was not paused any more
 
 
 about.hints(
@@ -314,10 +421,29 @@ TTLS = "soft TTL 60 s, hard TTL 300 s, negative TTL 5 s"
 
 
 def _cache(refresh, *outcomes, takes_s=0.0):
+    _freshness_works()
     clock = SimulatedClock()
     origin = _Origin(clock, *outcomes, takes_s=takes_s)
-    given(f"a cache ({TTLS})")
+    scenario(f"a cache ({TTLS})")
     return Cache(refresh, origin, clock), origin, clock
+
+
+def _freshness_works():
+    """An entry asks the learner's own `freshness`: where that is wrong, it is not for refresh."""
+    for age_s, word in ((0, "fresh"), (59.9, "fresh"), (60, "refresh"), (300, "expired")):
+        scenario("what Entry.freshness asks")
+        call(caching.freshness, age_s, 60.0, 300.0).equals(
+            word, look="`freshness` is what refresh rests on: exercise 1 comes first"
+        )
+
+
+def _look(answer: Answer, otherwise: str) -> str:
+    """What to look at: the mistake that the error gives away, or else `otherwise`."""
+    if isinstance(answer.error, FrozenInstanceError):
+        return "an Entry is frozen: replace(entry, soft_ttl_s=…) makes a changed copy"
+    if isinstance(answer.error, AttributeError) and "'NoneType'" in str(answer.error):
+        return "there may be no old entry: then self.entries.get(key) is None"
+    return otherwise
 
 
 def _at(clock, moment_s):
@@ -334,9 +460,17 @@ def _asked(origin, times, look):
 def a_value_is_stored_and_given(refresh):
     """A value that the origin returns is given, and stored with the cache's own TTLs."""
     cache, origin, clock = _cache(refresh, "red", None)
-    call(cache.get, "k").equals("red")
+    got = call(cache.get, "k")
+    got.equals("red", look=_look(got, "store an Entry, and return that entry"))
     if origin.asked != ["k"]:
         raise fail(f"the origin was asked for {shown(origin.asked)}", "['k']")
+    for entry in cache.entries.stored:
+        if isinstance(entry, Entry) and entry.stored_at_s != 0.0:
+            raise fail(
+                f"stored: {shown(entry)}",
+                "stored_at_s=0.0, the time on the cache's clock",
+                "stored_at_s is not on self.clock: self.clock.now_s() is what the cache calls now",
+            )
     _at(clock, 59)
     call(cache.get, "k").equals("red", look="self.entries.put(key, …) keeps it for the next get")
     _asked(origin, 1, "a stored entry with soft_ttl_s 60 is fresh at second 59")
@@ -349,7 +483,9 @@ def a_value_is_stored_and_given(refresh):
 def not_found_is_an_answer(refresh):
     """A NotFoundError is raised, and remembered for the negative TTL."""
     cache, origin, clock = _cache(refresh, NotFoundError("no k"), NotFoundError("no k"), "red")
-    call(cache.get, "k").raises(NotFoundError)
+    call(cache.get, "k").raises(
+        NotFoundError, look="Entry(None, error, …) holds it, and its answer() raises it"
+    )
     _at(clock, 4.9)
     call(cache.get, "k").raises(NotFoundError)
     _asked(origin, 1, "an entry may hold an error instead of a value")
@@ -358,13 +494,21 @@ def not_found_is_an_answer(refresh):
     _asked(origin, 2, "its soft and hard TTL are both negative_ttl_s")
     _at(clock, 10)
     call(cache.get, "k").equals("red", look="it was created in the meantime")
+    cache, _, _ = _cache(refresh, NotFoundError("no k"))
+    returned = call(lambda: cache._refresh(cache, "k"), shown_as="cache.refresh('k')")
+    if not isinstance(returned.raw, Entry):
+        raise returned.broken(
+            "an Entry that holds the error",
+            "return that entry, as for a value: `get` calls its answer(), which raises",
+        )
 
 
 @about.rule("Cache.refresh")
 def without_an_old_value_failures_show(refresh):
     """Where there is nothing to give, the origin's own error is raised, and not stored."""
     cache, _, _ = _cache(refresh, OriginDownError("down"), "red")
-    call(cache.get, "k").raises(OriginDownError, look="a bare `raise` hands the error on")
+    got = call(cache.get, "k")
+    got.raises(OriginDownError, look=_look(got, "a bare `raise` hands the error on"))
     if cache.entries.stored:
         raise fail(
             f"stored: {shown(cache.entries.stored[0])}",
@@ -401,6 +545,13 @@ def who_comes_late_does_not_fetch(refresh):
     _asked(origin, 1, "before you fetch, look whether the stored entry is fresh by now")
     _at(clock, 60)
     call(cache.get, "k").equals("blue", look="an entry that is no longer fresh is fetched anew")
+    cache, origin, clock = _cache(refresh, NotFoundError("no k"), "blue")
+    call(cache.get, "k").raises(NotFoundError)
+    _at(clock, 4)
+    call(
+        lambda: cache._refresh(cache, "k").answer(), shown_as="cache.refresh('k').answer()"
+    ).raises(NotFoundError, look="an entry that holds an error is an entry too: is it fresh?")
+    _asked(origin, 1, "an entry that holds an error is an entry too: is it fresh?")
 
 
 @about.rule("Cache.refresh")
@@ -409,7 +560,8 @@ def an_old_value_is_better_than_none(refresh):
     cache, origin, clock = _cache(refresh, "red", OriginDownError("down"), "blue")
     call(cache.get, "k").equals("red")
     _at(clock, 100)
-    call(cache.get, "k").equals("red", look="100 s is below the hard TTL: what is there to give?")
+    got = call(cache.get, "k")
+    got.equals("red", look=_look(got, "100 s is below the hard TTL: what is there to give?"))
     _asked(origin, 2, "first try to refresh, and only then fall back")
     _at(clock, 110)
     call(cache.get, "k").equals("blue", look="the origin is back; the next attempt succeeds")
@@ -424,7 +576,12 @@ def a_failing_origin_is_left_alone(refresh):
     call(cache.get, "k").equals("red")
     _at(clock, 104.9)
     call(cache.get, "k").equals("red", look="store the old entry with a longer soft TTL")
-    _asked(origin, 2, "store the old entry with a soft TTL that ends 5 s from now")
+    _asked(
+        origin,
+        2,
+        "store the old entry with a soft TTL that ends 5 s from now. It counts from stored_at_s: "
+        "the entry's age now, plus 5 s",
+    )
     _at(clock, 105)
     call(cache.get, "k").equals("red")
     _asked(origin, 3, "5 s later the origin is tried again; the soft TTL is an age, not a moment")
@@ -442,7 +599,8 @@ def the_hard_ttl_ends_it(refresh):
         call(cache.get, "k").equals("red")
     _at(clock, 300)
     call(cache.get, "k").raises(
-        OriginDownError, look="a stored entry keeps its stored_at_s when it is stored again"
+        OriginDownError,
+        look="a stored entry keeps its stored_at_s and its hard_ttl_s when it is stored again",
     )
     _at(clock, 301)
     call(cache.get, "k").raises(OriginDownError)
@@ -547,14 +705,18 @@ class _Caller:
             self._answer = Answer(None, error)
         self.ended.set()
 
-    def answer(self, until: float | None = None) -> Answer:
+    def answer(
+        self,
+        until: float | None = None,
+        look: str = "who tells the waiters that it is over, and does that happen in every case?",
+    ) -> Answer:
         """What came back; a broken rule if nothing has by `until` (of time.monotonic)."""
         left_s = PATIENCE_S if until is None else max(0.0, until - time.monotonic())
         if not self.ended.wait(left_s):
             raise fail(
                 f"a caller was still waiting after {PATIENCE_S:g} s",
                 "an answer",
-                "who tells the waiters that it is over, and does that happen in every case?",
+                look,
             )
         if isinstance(self._answer.error, NotImplementedError):
             raise StillAStubError
@@ -593,7 +755,7 @@ class _Fetch:
     """A fetch whose first call lasts until it is let go; all calls are counted."""
 
     def __init__(self, outcome: object, begun: threading.Event | None = None):
-        self.outcome, self.calls = outcome, 0
+        self.outcome, self.calls, self.calls_meanwhile = outcome, 0, 0
         self.began, self.go_on = threading.Event(), threading.Event()
         self._begun, self._lock = begun or self.began, threading.Lock()
 
@@ -601,6 +763,7 @@ class _Fetch:
         with self._lock:
             self.calls += 1
             first = self.calls == 1
+            self.calls_meanwhile += not self.go_on.is_set()
         if first:
             self.began.set()
             self._begun.set()
@@ -610,18 +773,35 @@ class _Fetch:
         return self.outcome
 
 
+HELD = "the lock is held while somebody fetches or waits; hold it only to look at the flights"
+
+
+def _begun(coalescer, key: _Key, fetch: _Fetch) -> _Caller:
+    """A thread that has begun the fetch for `key`."""
+    first = _Caller(coalescer.do, key, fetch)
+    if not fetch.began.wait(PATIENCE_S):
+        first.answer()
+        raise fail("the first caller's fetch was never called", "it is called at once")
+    if not key.looks:
+        fetch.go_on.set()
+        raise fail(
+            "a fetch has begun, and the key has not been looked up in anything",
+            "the key is what the flight is found by",
+            "use the key itself in a dictionary: its id() differs where keys are equal, its str() "
+            "may be the same where they are not",
+        )
+    return first
+
+
 def _together(coalescer_class, callers: int, outcome: object) -> tuple[_Fetch, list[Answer]]:
     """`callers` threads that all ask for one key before its fetch has ended."""
-    coalescer = call(coalescer_class).made
     ends = f"raises {type(outcome).__name__}" if isinstance(outcome, BaseException) else "returns"
-    given(
+    scenario(
         f"{callers} threads that call coalescer.do(key, fetch) while one fetch lasts, then {ends}"
     )
+    coalescer = call(coalescer_class).made
     key, fetch = _Key(callers), _Fetch(outcome)
-    threads = [_Caller(coalescer.do, key, fetch)]
-    if not fetch.began.wait(PATIENCE_S):
-        threads[0].answer()
-        raise fail("the first caller's fetch was never called", "it is called at once")
+    threads = [_begun(coalescer, key, fetch)]
     threads += [_Caller(coalescer.do, key, fetch) for _ in range(callers - 1)]
     all_inside = key.all_inside.wait(PATIENCE_S)
     fetch.go_on.set()
@@ -630,7 +810,7 @@ def _together(coalescer_class, callers: int, outcome: object) -> tuple[_Fetch, l
             f"only {len(key.looks)} of {callers} threads had looked for a flight after "
             f"{PATIENCE_S:g} s",
             "all of them, while the fetch lasts",
-            "the lock is held while somebody waits or fetches; hold it only to look",
+            HELD,
         )
     until = time.monotonic() + PATIENCE_S
     return fetch, [thread.answer(until) for thread in threads]
@@ -638,15 +818,22 @@ def _together(coalescer_class, callers: int, outcome: object) -> tuple[_Fetch, l
 
 @about.rule("Coalescer")
 def alone_it_is_just_a_call(coalescer_class):
-    """Without company, `do` calls fetch once and hands on what it returns or raises."""
+    """Without company, `do` calls fetch once, in the caller's thread, and hands on what it returns
+    or raises."""
     coalescer = call(coalescer_class).made
-    fetched = []
+    fetched_in = []
     call(
-        lambda: coalescer.do("k", lambda: fetched.append(1) or "red"),
+        lambda: coalescer.do("k", lambda: fetched_in.append(threading.get_ident()) or "red"),
         shown_as="coalescer.do('k', fetch)",
-    ).equals("red")
-    if fetched != [1]:
-        raise fail(f"{len(fetched)} calls of fetch", "1")
+    ).equals("red", look="what fetch() returns is what `do` returns")
+    if len(fetched_in) != 1:
+        raise fail(f"{len(fetched_in)} calls of fetch", "1")
+    if fetched_in != [threading.get_ident()]:
+        raise fail(
+            "fetch was called in another thread",
+            "the caller's own thread calls it",
+            "with a pool of threads, as many keys are fetched at once as it has, and no more",
+        )
     call(lambda: coalescer.do("l", lambda: None), shown_as="coalescer.do('l', fetch)").equals(
         None, look="None is an answer like any other"
     )
@@ -683,24 +870,62 @@ def other_keys_go_on(coalescer_class):
     coalescer = call(coalescer_class).made
     given("a thread whose fetch for one key lasts")
     fetch, key = _Fetch("slow"), _Key(2)
-    slow = _Caller(coalescer.do, key, fetch)
-    fetch.began.wait(PATIENCE_S)
+    slow = _begun(coalescer, key, fetch)
     given("a second thread that waits for the same fetch")
     waiting = _Caller(coalescer.do, key, fetch)
     key.all_inside.wait(PATIENCE_S / 2)
-    given("a third thread that calls coalescer.do('quick', …)")
-    quick = _Caller(coalescer.do, "quick", lambda: "quick")
+    given("a third thread that calls coalescer.do(7, …), a key that happens to have the same hash")
+    quick = _Caller(coalescer.do, 7, lambda: "quick")
     held_up = not quick.ended.wait(PATIENCE_S / 2)
     fetch.go_on.set()
-    slow.answer().equals("slow")
-    waiting.answer().equals("slow")
-    quick.answer().equals("quick", look="each key has its own flight and its own answer")
+    if not held_up or quick.ended.wait(PATIENCE_S / 4):
+        quick.answer().equals("quick", look="each key has its own flight and its own answer")
     if held_up:
+        raise fail("the third thread waited for the first one's fetch", "an answer at once", HELD)
+    slow.answer().equals("slow")
+    waiting.answer().equals("slow", look="the waiters get what the one fetch returned")
+
+
+@about.rule("Coalescer")
+def two_coalescers_share_nothing(coalescer_class):
+    """Two coalescers share nothing, though they be asked for the same key."""
+    one, two = call(coalescer_class).made, call(coalescer_class).made
+    given("a thread whose fetch for 'k' lasts, in the first of two coalescers")
+    fetch = _Fetch("of the first")
+    slow = _Caller(one.do, "k", fetch)
+    fetch.began.wait(PATIENCE_S)
+    given("a second thread that calls do('k', …) of the second coalescer")
+    other = _Caller(two.do, "k", lambda: "of the second")
+    held_up = not other.ended.wait(PATIENCE_S / 4)
+    fetch.go_on.set()
+    look = "what stands in the class body belongs to all of them: make it in __init__, as self.…"
+    if held_up:
+        raise fail("the second thread waited for the first one's fetch", "an answer at once", look)
+    slow.answer().equals("of the first", look)
+    other.answer().equals("of the second", look)
+
+
+@about.rule("Coalescer")
+def waiting_costs_nothing(coalescer_class):
+    """Whoever waits for a fetch sleeps until it ends, and takes no processor time."""
+    coalescer = call(coalescer_class).made
+    given("a thread whose fetch lasts, and a second one that waits for it")
+    fetch, key = _Fetch("slow"), _Key(2)
+    threads = [_begun(coalescer, key, fetch), _Caller(coalescer.do, key, fetch)]
+    key.all_inside.wait(PATIENCE_S)
+    before_s = time.process_time()
+    time.sleep(0.1)
+    used_s = time.process_time() - before_s
+    fetch.go_on.set()
+    if used_s > 0.03:
         raise fail(
-            "the third thread waited for the first one's fetch",
-            "an answer at once",
-            "the lock is held while somebody fetches or waits; hold it only to look at the flights",
+            f"{1000 * used_s:.0f} ms of processor time used while they waited for 100 ms",
+            "next to none",
+            "a waiter is spinning: a loop that looks again and again. Future.result() and "
+            "Event.wait() sleep until they are woken",
         )
+    for thread in threads:
+        thread.answer().equals("slow")
 
 
 @about.rule("Coalescer")
@@ -712,21 +937,24 @@ def a_hundred_callers_one_fetch(coalescer_class):
         raise fail(
             f"{fetch.calls} calls of fetch",
             "1",
-            "who looks whether there is a flight, and who enters one, must do both under one lock",
+            "who looks whether there is a flight, and who enters one, must do both under one lock"
+            if fetch.calls_meanwhile > 1
+            else "the others waited for the first fetch, and then fetched again: hand them its "
+            "outcome instead",
         )
     for answer in answers:
         answer.equals("red", look="the waiters get what the one fetch returned")
     _, answers = _together(coalescer_class, 3, None)
     for answer in answers:
-        answer.equals(None)
+        answer.equals(None, look="None is an answer like any other, for the waiters too")
 
 
 @about.rule("Coalescer")
 def two_at_the_very_same_moment(coalescer_class):
     """Between looking for a flight and entering one, nobody else can look."""
     for pause_at in (2, 3):
+        scenario("a thread that has just found no flight, and a second one that comes right then")
         coalescer = call(coalescer_class).made
-        given("a thread that has just found no flight, and a second one that comes right then")
         signal = threading.Event()
         key, fetch = _Key(2, pause_at, signal), _Fetch("red", signal)
         first = _Caller(coalescer.do, key, fetch)
@@ -736,15 +964,15 @@ def two_at_the_very_same_moment(coalescer_class):
         key.go_on.set()
         key.all_inside.wait(PATIENCE_S)
         fetch.go_on.set()
-        first.answer().equals("red")
-        second.answer().equals("red")
+        answers = [first.answer(), second.answer()]
+        look = (
+            "both have looked before either had entered a flight: look and enter under one lock, "
+            "without letting go of it in between"
+        )
         if fetch.calls != 1:
-            raise fail(
-                f"{fetch.calls} calls of fetch",
-                "1",
-                "both have looked before either had entered a flight: look and enter under one "
-                "lock, without letting go of it in between",
-            )
+            raise fail(f"{fetch.calls} calls of fetch", "1", look)
+        for answer in answers:
+            answer.equals("red", look)
 
 
 @about.rule("Coalescer")
@@ -767,6 +995,27 @@ def nobody_is_left_waiting(coalescer_class):
     _, answers = _together(coalescer_class, 3, SystemExit("the thread is told to stop"))
     for answer in answers:
         answer.raises(SystemExit, look="`except Exception` does not catch a SystemExit")
+
+
+@about.rule("Coalescer")
+def forgotten_before_it_is_told(coalescer_class):
+    """Whoever has shared a fetch and calls again gets a new one, not the ended one's answer."""
+    coalescer = call(coalescer_class).made
+    given("a first caller, who goes on slowly once its fetch has ended")
+    key, old = _Key(2), _Fetch("old")
+    first = _Caller(
+        _traced(coalescer.do, lambda: old.go_on.is_set() and time.sleep(0.02)), key, old
+    )
+    old.began.wait(PATIENCE_S)
+    given("a second one, who shares that fetch and, as soon as it is told, calls again")
+    waiter = _Caller(lambda: [coalescer.do(key, old), coalescer.do(key, lambda: "new")])
+    key.all_inside.wait(PATIENCE_S)
+    old.go_on.set()
+    first.answer().equals("old")
+    waiter.answer().equals(
+        ["old", "new"],
+        look="the waiters are told before the flight is forgotten: until then it is found again",
+    )
 
 
 @about.rule("Coalescer")

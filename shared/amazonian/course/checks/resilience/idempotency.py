@@ -93,7 +93,7 @@ def it_is_the_sha_256_of_canonical_json(fingerprint):
         call(fingerprint, parameters).equals(
             wanted,
             look='the text to hash looks like {"amount":4200,"currency":"EUR"}: '
-            "see sort_keys and separators of json.dumps",
+            "see sort_keys and separators of json.dumps, and leave the rest as it is by default",
         )
 
 
