@@ -499,6 +499,41 @@ class Coalescer__looks_for_the_hash(_Renamed):
     name = staticmethod(hash)
 
 
+@wrong(caching, feedback="keep the outcome in the flight, not under the key")
+class Coalescer__keeps_the_outcome_under_the_key(caching.Coalescer):
+    def __init__(self):
+        super().__init__()
+        self._outcomes = {}
+
+    def do(self, key, fetch):
+        with self._lock:
+            event = self._flights.get(key)
+            first = event is None
+            if first:
+                event = self._flights[key] = threading.Event()
+        if first:
+            try:
+                outcome = fetch(), None
+            except BaseException as error:
+                outcome = None, error
+            with self._lock:
+                self._outcomes[key] = outcome
+                del self._flights[key]
+            event.set()
+        event.wait()
+        value, error = self._outcomes[key]
+        if error is not None:
+            raise error
+        return value
+
+
+@wrong(caching, feedback="a lock alone lets them fetch one after the other")
+class Coalescer__has_only_a_lock(caching.Coalescer):
+    def do(self, key, fetch):
+        with self._lock:
+            return fetch()
+
+
 @wrong(caching, feedback="the waiters are told before the flight is forgotten")
 class Coalescer__tells_before_it_forgets(caching.Coalescer):
     def do(self, key, fetch):

@@ -261,9 +261,10 @@ NOT_LET_GO = "a lock that is taken must be let go: `with self._lock:` does both"
 def one_thread_at_a_time(lru_class):
     """Two threads may use it at once: while one is inside get or put, another waits."""
     for method, args in (("put", (1,)), ("get", ())):
-        scenario(f"a store with an entry, and a thread that is in the middle of a {method}")
+        scenario("a new store")
         lru = call(lru_class, 2).made
         call(lru.put, "a", 1)
+        given(f"a thread that is in the middle of a {method}")
         key = _Pausing()
         inside = _Caller(getattr(lru, method), key, *args)
         key.reached.wait(PATIENCE_S)
@@ -305,13 +306,14 @@ def _traced(function: Callable, at_line: Callable[[], None]) -> Callable:
 def a_full_store_stays_full(lru_class):
     """Two threads that put at once never drop more than there is too much."""
     for pause_at in range(1, 30):
-        scenario(
-            "a full store with a and b; a thread that is in the middle of lru.put('c', 3), and a "
-            "second one that calls lru.put('b', 20) right then"
-        )
+        scenario("a new store")
         lru = call(lru_class, 2).made
         call(lru.put, "a", 1)
         call(lru.put, "b", 2)
+        given(
+            "a thread that is in the middle of lru.put('c', 3), and a second one that calls "
+            "lru.put('b', 20) right then"
+        )
         reached, go_on, lines = threading.Event(), threading.Event(), itertools.count(1)
 
         def pause(lines=lines, at=pause_at, reached=reached, go_on=go_on):
@@ -787,8 +789,8 @@ def _begun(coalescer, key: _Key, fetch: _Fetch) -> _Caller:
         raise fail(
             "a fetch has begun, and the key has not been looked up in anything",
             "the key is what the flight is found by",
-            "use the key itself in a dictionary: its id() differs where keys are equal, its str() "
-            "may be the same where they are not",
+            "a dictionary from the key itself to its flight: a lock alone lets them fetch one after "
+            "the other; id() differs where keys are equal, str() may be the same where they are not",
         )
     return first
 
@@ -796,10 +798,11 @@ def _begun(coalescer, key: _Key, fetch: _Fetch) -> _Caller:
 def _together(coalescer_class, callers: int, outcome: object) -> tuple[_Fetch, list[Answer]]:
     """`callers` threads that all ask for one key before its fetch has ended."""
     ends = f"raises {type(outcome).__name__}" if isinstance(outcome, BaseException) else "returns"
-    scenario(
+    scenario("a new coalescer")
+    coalescer = call(coalescer_class).made
+    given(
         f"{callers} threads that call coalescer.do(key, fetch) while one fetch lasts, then {ends}"
     )
-    coalescer = call(coalescer_class).made
     key, fetch = _Key(callers), _Fetch(outcome)
     threads = [_begun(coalescer, key, fetch)]
     threads += [_Caller(coalescer.do, key, fetch) for _ in range(callers - 1)]
@@ -888,7 +891,7 @@ def other_keys_go_on(coalescer_class):
 
 @about.rule("Coalescer")
 def two_coalescers_share_nothing(coalescer_class):
-    """Two coalescers share nothing, though they be asked for the same key."""
+    """Two coalescers have no flight in common, even for the same key."""
     one, two = call(coalescer_class).made, call(coalescer_class).made
     given("a thread whose fetch for 'k' lasts, in the first of two coalescers")
     fetch = _Fetch("of the first")
@@ -953,8 +956,9 @@ def a_hundred_callers_one_fetch(coalescer_class):
 def two_at_the_very_same_moment(coalescer_class):
     """Between looking for a flight and entering one, nobody else can look."""
     for pause_at in (2, 3):
-        scenario("a thread that has just found no flight, and a second one that comes right then")
+        scenario("a new coalescer")
         coalescer = call(coalescer_class).made
+        given("a thread that has just found no flight, and a second one that comes right then")
         signal = threading.Event()
         key, fetch = _Key(2, pause_at, signal), _Fetch("red", signal)
         first = _Caller(coalescer.do, key, fetch)
@@ -1011,7 +1015,8 @@ def forgotten_before_it_is_told(coalescer_class):
     waiter = _Caller(lambda: [coalescer.do(key, old), coalescer.do(key, lambda: "new")])
     key.all_inside.wait(PATIENCE_S)
     old.go_on.set()
-    first.answer().equals("old")
+    look = "each call ends as its own flight did: keep the outcome in the flight, not under the key"
+    first.answer().equals("old", look)
     waiter.answer().equals(
         ["old", "new"],
         look="the waiters are told before the flight is forgotten: until then it is found again",
