@@ -140,7 +140,7 @@ def _run_sphinx(progress: Progress) -> None:
             else:
                 lines.append(line)
     if sphinx.returncode:
-        problems = [line for line in lines if "WARNING" in line or "ERROR" in line]
+        problems = [line for line in lines if "WARNING:" in line or "ERROR:" in line]
         raise SiteError("The site has problems:\n" + "\n".join(problems or lines[-40:]))
 
 

@@ -789,8 +789,9 @@ def _begun(coalescer, key: _Key, fetch: _Fetch) -> _Caller:
         raise fail(
             "a fetch has begun, and the key has not been looked up in anything",
             "the key is what the flight is found by",
-            "a dictionary from the key itself to its flight: a lock alone lets them fetch one after "
-            "the other; id() differs where keys are equal, str() may be the same where they are not",
+            "a dictionary from the key itself to its flight: a lock alone lets them fetch one "
+            "after the other; its id() differs where keys are equal, its str() may be the same "
+            "where they are not",
         )
     return first
 
