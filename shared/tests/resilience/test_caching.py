@@ -191,6 +191,15 @@ def test_an_error_reaches_all_who_shared_the_fetch_and_the_next_caller_fetches_a
     assert coalescer.do("k", lambda: "red") == "red"
 
 
+def test_a_fetch_runs_in_the_thread_of_its_first_caller():
+    assert Coalescer().do("k", threading.get_ident) == threading.get_ident()
+
+
+def test_two_coalescers_do_not_share_a_fetch_for_the_same_key():
+    one, two = Coalescer(), Coalescer()
+    assert one.do("k", lambda: two.do("k", lambda: "of the second")) == "of the second"
+
+
 def test_a_waiter_that_asks_again_at_once_gets_a_new_fetch_and_not_the_old_outcome():
     for _ in range(50):
         coalescer, gate = Coalescer(), Gate("old")
