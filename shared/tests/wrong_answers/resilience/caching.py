@@ -178,12 +178,6 @@ class LRU__searches_for_the_oldest_key(_Stamped):
         return min(self.used, key=self.used.get)
 
 
-@wrong(caching, feedback="to find the one to drop it goes through all that is stored")
-class LRU__searches_for_the_oldest_time(_Stamped):
-    def oldest(self):
-        return min(zip(self.used.values(), self.used, strict=True))[1]
-
-
 @wrong(caching, feedback="count and drop under the lock under which you stored")
 class LRU__drops_outside_the_lock(caching.LRU):
     def put(self, key, value):

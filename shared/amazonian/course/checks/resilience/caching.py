@@ -208,30 +208,6 @@ def it_does_not_search(lru_class):
                 "a list is searched from its start, and min() looks at everything; an OrderedDict "
                 "finds a key at once and has the one to drop at its end",
             )
-    # What looks at the stored times instead of the keys shows only in the time that it takes.
-    stored = 20_000
-    scenario(f"{stored:,} stored keys, which fill it")
-    lru = call(lru_class, stored).made
-    call(lambda: [lru.put(n, n) for n in range(stored)], shown_as=f"{stored:,} times lru.put(n, n)")
-
-    def quickest_s() -> float:
-        spans_s = []
-        for number in range(20):
-            began_s = time.perf_counter()
-            lru.get(stored // 2)
-            lru.put(stored + number, 0)
-            spans_s.append(time.perf_counter() - began_s)
-        return min(spans_s)
-
-    text = "a get and a put of a new key, 20 times"
-    took_s = call(quickest_s, shown_as=text).value()
-    if took_s > 100e-6:
-        raise fail(
-            f"the quickest took {took_s * 1e6:.0f} µs",
-            "a few µs, however much is stored",
-            "to find the one to drop it goes through all that is stored; an OrderedDict has it at "
-            "its end",
-        )
 
 
 class _Pausing:
