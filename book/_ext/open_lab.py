@@ -70,14 +70,15 @@ def _pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 def _page(lab: str, title: str, repo: str | None) -> str:
     if repo:
-        clone = f"git clone https://github.com/{repo}"
+        folder = repo.split("/")[1]
+        commands = f"git clone https://github.com/{repo}\ncd {folder}\nmake"
         binder = (
             f'<p><a href="{html.escape(binder_url(repo, lab))}">Open it on Binder</a>: nothing to '
             "install, a few minutes to start, and gone after ten idle minutes. Download the "
             "notebook before you leave.</p>"
         )
     else:
-        clone = "git clone …"
+        commands = "make"
         binder = (
             "<p>Binder builds from a public GitHub repository. This copy of the site was built "
             "from a clone that has none, so it can't link there. Push the clone to GitHub, "
@@ -88,7 +89,7 @@ def _page(lab: str, title: str, repo: str | None) -> str:
         "<h2>On your machine</h2>"
         "<p>In a clone of the course, <code>make</code> starts JupyterLab and this site. On that "
         "site, the link that brought you here leads straight into the lab.</p>"
-        f'<pre tabindex="0">{clone}\ncd the-clone\nmake</pre>'
+        f'<pre tabindex="0">{commands}</pre>'
         f'<h2 id="binder">On Binder</h2>{binder}'
         "<h2>As a file</h2>"
         f'<p><a href="../labs/{lab}.ipynb" download>Download the notebook</a>. It needs the '
