@@ -104,7 +104,8 @@ class Figure:
         """The plot at these values, as SVG, and its sentence."""
         svg, text = _svg(self.draw, self.title, values, self.size)
         alt = html.escape(f"{self.title}. {text}", quote=True)
-        return svg.replace("<svg ", f'<svg role="img" aria-label="{alt}" ', 1), text
+        size = 'style="width: 100%; max-width: 40rem; height: auto"'
+        return svg.replace("<svg ", f'<svg role="img" aria-label="{alt}" {size} ', 1), text
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict:
         svg, text = self.frame()

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -160,7 +160,7 @@ def start(site_port: int, lab_port: int) -> None:
             f"\nJupyterLab:  [bold]{lab_address(labs()[0].name)}[/bold]\n", soft_wrap=True
         )
         build()
-        with _serving(site_port, lab_address):
+        with serving(site_port, lab_address):
             console.print(f"\nThe site:    [bold]http://localhost:{site_port}/[/bold]")
             console.print(
                 f"JupyterLab:  [bold]{lab_address(labs()[0].name)}[/bold]", soft_wrap=True
@@ -192,7 +192,7 @@ def need_port(port: int, variable: str) -> None:
 
 
 @contextlib.contextmanager
-def jupyterlab(port: int) -> Iterator:
+def jupyterlab(port: int) -> Iterator[Callable[[str], str]]:
     """Run JupyterLab on the repository; gives a function from a lab's name to its address."""
     need_port(port, "LAB_PORT")
     token = secrets.token_urlsafe(24)
@@ -248,7 +248,7 @@ def _no_news() -> None:
 class _SiteHandler(SimpleHTTPRequestHandler):
     """The built site, with ``open/<lab>.html`` leading into the running JupyterLab."""
 
-    lab_address = None
+    lab_address: Callable[[str], str]
 
     def do_GET(self) -> None:
         # The redirect carries JupyterLab's token: answer only to this machine's own names.
@@ -269,7 +269,8 @@ class _SiteHandler(SimpleHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def _serving(port: int, lab_address) -> Iterator[None]:
+def serving(port: int, lab_address: Callable[[str], str]) -> Iterator[None]:
+    """Serve the built site on a loopback port for the length of a `with` block."""
     handler = type("Handler", (_SiteHandler,), {"lab_address": staticmethod(lab_address)})
     server = ThreadingHTTPServer(("127.0.0.1", port), partial(handler, directory=str(HTML)))
     Thread(target=server.serve_forever, daemon=True).start()

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -132,35 +133,40 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@pytest.mark.xdist_group("site")
-def test_open_the_lab_leads_into_the_running_jupyterlab_with_live_sliders(learner: Path) -> None:
+@pytest.fixture
+def running() -> Iterator[tuple[int, Callable[[str], str]]]:
+    """JupyterLab and the local site, running; the site's port and the labs' addresses."""
     if not site.STAMP.exists():
         pytest.skip("no site here: build it first (make book)")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-    sync_api = pytest.importorskip("playwright.sync_api", reason="make test installs playwright")
-    lab_port, site_port = free_port(), free_port()
-    with site.jupyterlab(lab_port) as lab_address, site._serving(site_port, lab_address):
-        asked = http.client.HTTPConnection("127.0.0.1", site_port, timeout=10)
-        asked.request("GET", f"/open/{FIRST.name}.html", headers={"Host": f"localhost:{site_port}"})
-        answer = asked.getresponse()
-        answer.read()
-        assert answer.status == 302
-        assert answer.headers["Location"] == lab_address(FIRST.name)
-        asked.request("GET", "/", headers={"Host": "elsewhere.example:80"})
-        assert asked.getresponse().status == 421
-        if chromium is None:
-            pytest.skip("no Chromium here; the rest of this test needs it (apt install chromium)")
-        arguments = ["--disable-gpu", "--disable-background-networking", "--no-sandbox"]
-        with sync_api.sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
-            page = browser.new_page()
-            page.set_default_timeout(60_000)
-            page.goto(f"http://localhost:{site_port}/solutions/{FIRST.name}.html")
-            page.click("nav.open-lab >> text=JupyterLab")
-            page.wait_for_url(f"**/lab/tree/labs/{FIRST.name}.ipynb**")
-            page.wait_for_selector(".jp-Notebook .jp-Cell")
-            assert "Lab 1.1" in page.locator(".jp-Notebook h1").first.inner_text()
-            browser.close()
+    site_port = free_port()
+    with site.jupyterlab(free_port()) as lab_address, site.serving(site_port, lab_address):
+        yield site_port, lab_address
+
+
+@pytest.mark.xdist_group("site")
+def test_the_local_site_keeps_the_token_and_gives_it_to_localhost_only(running) -> None:
+    site_port, lab_address = running
+    asked = http.client.HTTPConnection("127.0.0.1", site_port, timeout=10)
+    asked.request("GET", f"/open/{FIRST.name}.html", headers={"Host": f"localhost:{site_port}"})
+    answer = asked.getresponse()
+    answer.read()
+    assert answer.status == 302
+    assert answer.headers["Location"] == lab_address(FIRST.name)
+    asked.request("GET", f"/open/{FIRST.name}.html", headers={"Host": "elsewhere.example:80"})
+    assert asked.getresponse().status == 421
+
+
+@pytest.mark.xdist_group("site")
+def test_open_the_lab_leads_into_the_running_jupyterlab(running, browser) -> None:
+    site_port, _ = running
+    page = browser.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(f"http://localhost:{site_port}/solutions/{FIRST.name}.html")
+    page.click("nav.open-lab >> text=JupyterLab")
+    page.wait_for_url(f"**/lab/tree/labs/{FIRST.name}.ipynb**")
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    assert "Lab 1.1" in page.locator(".jp-Notebook h1").first.inner_text()
+    page.close()
 
 
 def test_an_explore_cell_is_live_in_a_kernel(tmp_path: Path) -> None:

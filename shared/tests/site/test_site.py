@@ -1,7 +1,5 @@
 """The built site in a real browser, with every other host out of reach."""
 
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -15,15 +13,8 @@ from amazonian.course.site import HTML, STAMP
 sync_api = pytest.importorskip("playwright.sync_api", reason="make test installs playwright")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="make test installs axe")
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 pytestmark = [
     pytest.mark.xdist_group("site"),
-    pytest.mark.skipif(
-        CHROMIUM is None,
-        reason="no Chromium for the site's tests: install it (Debian: apt install chromium)",
-    ),
     pytest.mark.skipif(not STAMP.exists(), reason="no site here: build it first (make book)"),
 ]
 AXE_OPTIONS = {
@@ -57,17 +48,6 @@ def address() -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_address[1]}/"
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    arguments = ["--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    if os.geteuid() == 0:
-        arguments.append("--no-sandbox")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
 
 
 class Visit:
