@@ -154,7 +154,7 @@ def start(site_port: int, lab_port: int) -> None:
         SiteError: a port is taken, JupyterLab does not start, or the site does not build.
     """
     need_port(site_port, "SITE_PORT")
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    _end_on_signals()
     with jupyterlab(lab_port) as lab_address:
         console.print(
             f"\nJupyterLab:  [bold]{lab_address(labs()[0].name)}[/bold]\n", soft_wrap=True
@@ -171,7 +171,7 @@ def start(site_port: int, lab_port: int) -> None:
 
 def lab_only(lab_port: int) -> None:
     """What `make lab` does: JupyterLab until Ctrl-C."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    _end_on_signals()
     with jupyterlab(lab_port) as lab_address:
         console.print(f"\nJupyterLab:  [bold]{lab_address(labs()[0].name)}[/bold]", soft_wrap=True)
         console.print("Ctrl-C ends it.")
@@ -250,19 +250,19 @@ class _SiteHandler(SimpleHTTPRequestHandler):
 
     lab_address: Callable[[str], str]
 
-    def do_GET(self) -> None:
+    def send_head(self):  # what GET and HEAD have in common
         # The redirect carries JupyterLab's token: answer only to this machine's own names.
         if self.headers.get("Host", "").rpartition(":")[0] not in LOCAL_HOSTS:
             self.send_error(421, "This site is served for localhost only")
-            return
+            return None
         wanted = re.fullmatch(r"/open/([\w.]+)\.html", self.path.split("?")[0])
         if wanted and wanted[1] in {lab.name for lab in labs()}:
             self.send_response(302)
             self.send_header("Location", self.lab_address(wanted[1]))
             self.send_header("Cache-Control", "no-store")
             self.end_headers()
-            return
-        super().do_GET()
+            return None
+        return super().send_head()
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep the terminal for the two addresses."""
@@ -279,6 +279,12 @@ def serving(port: int, lab_address: Callable[[str], str]) -> Iterator[None]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def _end_on_signals() -> None:
+    """Let SIGTERM and SIGINT unwind the program, also where a shell has it ignore them."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _until_interrupted() -> None:
