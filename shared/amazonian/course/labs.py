@@ -1,13 +1,15 @@
 """From one master to two notebooks: the stubs in ``labs/`` and the answers in ``solutions/``."""
 
 import re
+import shutil
 from pathlib import Path
 
 import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from amazonian.course.catalogue import EXERCISE_LINE, Lab, labs
+from amazonian.course import progress
+from amazonian.course.catalogue import EXERCISE_LINE, LABS, Lab, labs
 from amazonian.course.checking import passed_text
 from amazonian.course.sources import decorator_line, reference_source, stub_source, task_source
 
@@ -34,14 +36,29 @@ def generate(check_only: bool = False) -> list[Path]:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             changed.append(path)
             if not check_only:
+                _keep_work(path)
                 path.parent.mkdir(exist_ok=True)
                 path.write_text(text, encoding="utf-8")
     for folder in {path.parent for path in wanted}:
         for stale in sorted(set(folder.glob("*.ipynb")) - wanted.keys()):
             changed.append(stale)
             if not check_only:
+                _keep_work(stale)
                 stale.unlink()
     return changed
+
+
+def _keep_work(path: Path) -> None:
+    """Copy a notebook that somebody has run, and so perhaps worked in, before it is replaced."""
+    try:
+        cells = nbformat.read(path, as_version=4).cells
+    except (OSError, ValueError):
+        return
+    if path.parent == LABS and any(cell.get("execution_count") for cell in cells):
+        kept = progress.home() / "notebooks" / f"{path.stem}-{int(path.stat().st_mtime)}.ipynb"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, kept)
+        print(f"{path.name} had been worked in; a copy is kept as {kept}")
 
 
 def stub_notebook(lab: Lab) -> NotebookNode:

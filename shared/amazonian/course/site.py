@@ -27,7 +27,7 @@ from amazonian.course.catalogue import ROOT, labs
 
 HTML = ROOT / "_build" / "html"
 STAMP = HTML / ".built"
-INPUTS = ("book", "labs", "solutions", "shared/amazonian", ".git/config")
+INPUTS = ("book", "solutions", "shared/amazonian", ".git/config")
 FILES = ("_config.yml", "_toc.yml", "requirements.txt")
 SPHINX_STEP = re.compile(r"(reading sources|writing output)\.\.\. ?\[ *(\d+)%\] ?(\S*)")
 LOCAL_HOSTS = {"localhost", "127.0.0.1"}

@@ -97,3 +97,21 @@ def test_an_exercise_line_must_stand_alone(tmp_path, monkeypatch) -> None:
     lab.master.write_text(f"# X\n\n```{{code-cell}} ipython3\n{cell}\n```\n")
     with pytest.raises(ValueError, match="stands alone"):
         generator.stub_notebook(lab)
+
+
+def test_a_notebook_that_was_worked_in_is_kept_before_it_is_replaced(
+    tmp_path, monkeypatch, own_home, capsys
+) -> None:
+    lab = labs()[0]
+    monkeypatch.setattr("amazonian.course.catalogue.LABS", tmp_path)
+    monkeypatch.setattr("amazonian.course.catalogue.SOLUTIONS", tmp_path / "solutions")
+    monkeypatch.setattr(generator, "LABS", tmp_path)
+    monkeypatch.setattr(generator, "labs", lambda: (lab,))
+    worked = generator.stub_notebook(lab)
+    worked.cells[1].execution_count = 1
+    nbformat.write(worked, lab.stub_path)
+    assert generator.generate() == [lab.stub_path, lab.solution_path]
+    (kept,) = (own_home / "notebooks").iterdir()
+    assert nbformat.read(kept, as_version=4).cells[1].execution_count == 1
+    assert str(kept) in capsys.readouterr().out
+    assert generator.generate() == []
