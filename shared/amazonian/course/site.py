@@ -192,15 +192,15 @@ def need_port(port: int, variable: str) -> None:
 
 
 @contextlib.contextmanager
-def jupyterlab(port: int) -> Iterator[Callable[[str], str]]:
-    """Run JupyterLab on the repository; gives a function from a lab's name to its address."""
+def jupyterlab(port: int, folder: Path = ROOT) -> Iterator[Callable[[str], str]]:
+    """Run JupyterLab on `folder`; gives a function from a lab's name to its address."""
     need_port(port, "LAB_PORT")
     token = secrets.token_urlsafe(24)
     _no_news()
     log_path = ROOT / "_build" / "jupyterlab.log"
     log_path.parent.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1"]
-    command += [f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={ROOT}"]
+    command += [f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
     if os.geteuid() == 0:
         command.append("--allow-root")
     environment = {**os.environ, "JUPYTER_TOKEN": token}

@@ -169,19 +169,38 @@ def test_open_the_lab_leads_into_the_running_jupyterlab(running, browser) -> Non
     page.close()
 
 
-def test_an_explore_cell_is_live_in_a_kernel(tmp_path: Path) -> None:
-    from nbclient import NotebookClient
+EXPLORE = """
+from amazonian.course import explore, slider
 
-    source = (
-        "from amazonian.course import explore, slider\n"
-        "shown = explore(lambda ax, n: ax.plot([0, n]) and f'{n}', title='T', n=slider(1, 3, 1))\n"
-        "shown"
-    )
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    NotebookClient(notebook, extra_arguments=["--Application.log_level=40"]).execute()
-    data = notebook.cells[0].outputs[0].data
-    assert "application/vnd.jupyter.widget-view+json" in data
-    assert "text/html" not in data
+explore(
+    lambda ax, n: ax.plot([0, n]) and f"a line up to {n}",
+    title="A line",
+    n=slider(1, 5, 1, 3, label="height"),
+)
+"""
+
+
+@pytest.mark.xdist_group("site")
+def test_in_jupyterlab_an_arrow_key_moves_the_slider_and_its_figure(tmp_path, browser) -> None:
+    (tmp_path / "labs").mkdir()
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(EXPLORE.strip())])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, tmp_path / "labs" / "explore.ipynb")
+    with site.jupyterlab(free_port(), tmp_path) as address:
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(address("explore"))
+        page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+        page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+        page.click(".jp-Notebook .jp-CodeCell .cm-content")
+        page.keyboard.press("Control+Enter")
+        figure = page.locator(".jp-OutputArea svg[role=img]")
+        figure.wait_for()
+        assert figure.get_attribute("aria-label") == "A line. a line up to 3"
+        page.locator(".jp-OutputArea [role=slider]").focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector('.jp-OutputArea svg[aria-label="A line. a line up to 4"]')
+        page.close()
 
 
 def install(venv: Path, **environment: str) -> subprocess.CompletedProcess:
