@@ -4,6 +4,7 @@ The local site (``make``) answers ``open/<lab>.html`` with a redirect into the J
 started. Everywhere else that address is a page that says how to get there.
 """
 
+import contextlib
 import html
 import os
 import re
@@ -22,10 +23,11 @@ def repository() -> str | None:
     """``owner/name`` on GitHub, from the publishing workflow or the clone's origin."""
     if os.environ.get("GITHUB_REPOSITORY"):
         return os.environ["GITHUB_REPOSITORY"]
-    asked = subprocess.run(
-        ["git", "-C", str(ROOT), "remote", "get-url", "origin"], capture_output=True, text=True
-    )
-    match = re.search(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$", asked.stdout.strip())
+    asked = ""
+    with contextlib.suppress(OSError):  # no git, no origin
+        command = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
+        asked = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    match = re.search(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$", asked)
     return match[1] if match else None
 
 
