@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+
 from amazonian.course.catalogue import ROOT
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
