@@ -2,6 +2,7 @@
 
 import os
 import sys
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -41,17 +42,25 @@ def progress() -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("Lab", "Exercise", "Runs on"):
         table.add_column(heading)
-    mine = total = 0
-    for lab in catalogue.labs():
-        table.add_row(f"[bold]{lab.number}[/bold]", f"[bold]{lab.title}[/bold]", "")
-        for name in lab.exercises:
-            is_mine = kept.kept(name) is not None
-            mine, total = mine + is_mine, total + 1
-            runs_on = "your version" if is_mine else "the course's"
-            table.add_row("", name.removeprefix("amazonian."), runs_on)
+    mine = {name for lab in catalogue.labs() for name in lab.exercises if kept.kept(name)}
+    total = 0
+    for chapter, chapter_labs in groupby(catalogue.labs(), key=lambda lab: lab.chapter):
+        found = list(chapter_labs)
+        names = [name for lab in found for name in lab.exercises]
+        total += len(names)
+        table.add_row("", "", "")
+        yours = f"{len(mine.intersection(names))} of {len(names)} are yours"
+        table.add_row("", f"[bold]Chapter {chapter}[/bold]", f"[bold]{yours}[/bold]")
+        for lab in found:
+            table.add_row(lab.number, f"[bold]{lab.title}[/bold]", "")
+            for name in lab.exercises:
+                runs_on = "your version" if name in mine else "the course's"
+                table.add_row("", name.removeprefix("amazonian."), runs_on)
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"\n{mine} of {total} exercises are yours. Their source: {kept.home()}/answers")
+    console.print(
+        f"\n{len(mine)} of {total} exercises are yours. Their source: {kept.home()}/answers"
+    )
 
 
 @main.command()
