@@ -1,19 +1,17 @@
 """Which exercises are the learner's own, and their source.
 
 Each answer that passed is kept as a file of its own, ``~/.amazonian/answers/<exercise>.py``
-(``AMAZONIAN_HOME`` names another folder). The course's own answer is not kept: whoever runs
-a solution has not written it.
+(``AMAZONIAN_HOME`` names another folder). What runs in the folder of the solutions is not kept:
+whoever runs a solution has not written it.
 """
 
-import ast
 import inspect
 import os
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from amazonian.course.sources import reference_source
+from amazonian.course.catalogue import SOLUTIONS
 
 
 def home() -> Path:
@@ -22,13 +20,13 @@ def home() -> Path:
 
 
 def keep(name: str, definition: Any) -> None:
-    """Keep the source of an answer that passed, unless it is the course's own."""
+    """Keep the source of an answer that passed, unless a solution is being run."""
+    if Path.cwd() == SOLUTIONS:
+        return
     try:
         source = textwrap.dedent(inspect.getsource(definition))
     except (OSError, TypeError):
         return  # typed where Python keeps no source, as at a plain prompt
-    if _shape(source) == _shape(reference_source(name)):
-        return
     path = _path(name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,19 +43,3 @@ def kept(name: str) -> str | None:
 
 def _path(name: str) -> Path:
     return home() / "answers" / f"{name}.py"
-
-
-def _shape(source: str) -> list[str]:
-    """The syntax tree without decorators, docstrings and formatting."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            node.decorator_list = []
-            if ast.get_docstring(node) is not None:
-                node.body = node.body[1:]
-    return list(_dumps(tree))
-
-
-def _dumps(tree: ast.Module) -> Iterator[str]:
-    for node in tree.body:
-        yield ast.dump(node)

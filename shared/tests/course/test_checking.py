@@ -7,6 +7,7 @@ import time
 import pytest
 
 from amazonian.course import check, exercise, hint
+from amazonian.course.catalogue import SOLUTIONS
 from amazonian.course.checking import CheckFailedError
 from amazonian.course.exercises import NotConnectedError
 from amazonian.course.progress import kept
@@ -166,9 +167,15 @@ def test_an_answer_that_passed_is_kept_with_its_source(capsys: pytest.CaptureFix
     assert "# mine" in kept(NAME)
 
 
-def test_the_courses_own_answer_is_not_kept_as_the_learners() -> None:
-    check(exercise(retries)(retries.capped_exponential))
+def test_what_a_solution_runs_is_not_kept_as_the_learners(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.chdir(SOLUTIONS)
+        check(exercise(retries)(retries.capped_exponential))
     assert kept(NAME) is None
+    check(exercise(retries)(retries.capped_exponential))
+    assert kept(NAME) is not None
 
 
 def test_an_answer_that_failed_is_not_kept() -> None:
