@@ -109,7 +109,15 @@ def _copy_labs(app: Sphinx, error: Exception | None) -> None:
             shutil.copy(lab, target)
 
 
+def _give_labs_the_whole_width(app: Sphinx, env: Any) -> None:
+    """Code is wide: a lab's page goes without the table of contents at its right."""
+    for name in env.found_docs:
+        if name.startswith("solutions/"):
+            env.metadata[name]["html_theme.sidebar_secondary.remove"] = "true"
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("env-updated", _give_labs_the_whole_width)
     app.connect("html-page-context", _add_links)
     app.connect("html-collect-pages", _pages)
     app.connect("build-finished", _copy_labs)

@@ -35,7 +35,7 @@ customElements.define("course-explore", class extends HTMLElement {
 });
 
 document.addEventListener("DOMContentLoaded", () => {
-  // A prediction: the outcome further down stays covered until the reader has committed.
+  // A prediction: what the reader commits to is repeated beside the outcome further down.
   document.querySelectorAll("form.course-predict").forEach(form => {
     const outcome = document.querySelector(`[data-predict="${form.id}"]`);
     const status = form.querySelector("[role=status]");
@@ -74,4 +74,6 @@ document.addEventListener("DOMContentLoaded", () => {
   // What scrolls must be reachable by keyboard.
   document.querySelectorAll("div.highlight pre, .cell_output pre, .bd-content .table-wrap")
     .forEach(block => block.setAttribute("tabindex", "0"));
+  document.querySelectorAll(".course-figure, course-explore .frame, .course-drawing")
+    .forEach(box => box.scrollWidth > box.clientWidth && box.setAttribute("tabindex", "0"));
 });

@@ -12,7 +12,7 @@ from amazonian.course.limits import run_limited
 from amazonian.course.rules import Rules, rules_of, sentence
 
 TIME_LIMIT_S = 10.0
-WIDTH = 92
+WIDTH = 86
 
 
 class CheckFailedError(CourseError, AssertionError):

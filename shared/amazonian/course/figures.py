@@ -229,7 +229,7 @@ def _lean(svg: str, title: str) -> str:
 
     svg = re.sub(r'(?<= d=")[^"]+|(?<= [xy]=")[^"]+', shorter, svg)
     svg = svg.replace("\nL ", "L").replace("\nz", "z").replace("#000000", "currentColor")
-    svg = svg.replace("<text ", '<text fill="currentColor" ')
+    svg = re.sub(r"<text(?=[ >])", '<text fill="currentColor"', svg)
     # matplotlib names its parts the same in every figure, and a page has many figures.
     prefix = re.sub(r"[^a-z0-9]+", "", title.lower())[:24]
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)

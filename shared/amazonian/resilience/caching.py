@@ -117,7 +117,8 @@ class Coalescer:
             What the one fetch returned, to all who shared it.
 
         Raises:
-            BaseException: what the one fetch raised, whatever it was, to all who shared it.
+            BaseException: what the one fetch raised, whatever it was: that same object, to all
+                who shared it.
         """
         with self._lock:
             flight = self._flights.get(key)

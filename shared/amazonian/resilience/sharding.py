@@ -124,6 +124,7 @@ def blast_radius(shards: Mapping[str, Shard], poison: str, attempts: int) -> flo
 
     Returns:
         From 0 to 1. The poison customer itself does not count, neither above nor below the line.
+        Another customer counts even if its shard is the same.
 
     Raises:
         ValueError: `poison` has no shard, there are no other customers, or `attempts` is below 1.
@@ -241,7 +242,7 @@ class ShardSearcher:
     def search(self, chosen: Shard, place: int) -> Iterator[Shard]:
         """Every shard that fits, of those that begin with `chosen` and go on in `self.order`.
 
-        A beginning that does not fit is not gone on with.
+        A beginning that does not fit is not gone on with. Any order of the workers will do.
 
         Args:
             chosen: the workers chosen so far, which fit.
@@ -260,10 +261,12 @@ class ShardSearcher:
 
         A new one is drawn at random, `DRAWS` times at most, so that all workers get their share.
         If none of the draws fits, it comes from the search, which goes on where it stopped: one
-        walk through all shards serves all calls together.
+        walk through all shards serves all calls together, and a refusal does not restart it.
+        Whether a shard fits, `store.fits` is asked first; `store.record` is not the test.
 
         Returns:
-            `shard_size` different numbers from 0 to ``workers - 1``, in random order.
+            `shard_size` different numbers from 0 to ``workers - 1``, in random order, whether
+            they were drawn or searched for.
 
         Raises:
             NoShardLeftError: no shard fits any more beside those that were handed out. (Others

@@ -483,7 +483,7 @@ class Coalescer__looks_for_the_id(_Renamed):
     name = staticmethod(id)
 
 
-@wrong(caching, feedback="its str() may be the same where they are not")
+@wrong(caching, feedback="the key has not been looked up as the key itself")
 class Coalescer__looks_for_the_text(_Renamed):
     name = staticmethod(str)
 
@@ -624,7 +624,7 @@ class Coalescer__forgets_only_after_success(caching.Coalescer):
         return flight.result()
 
 
-@wrong(caching, feedback="who tells the waiters that it is over")
+@wrong(caching, feedback="expected the error that fetch raised")
 class Coalescer__leaves_them_waiting_after_an_error(caching.Coalescer):
     def do(self, key, fetch):
         with self._lock:
@@ -702,6 +702,79 @@ class Coalescer__keeps_every_key:
             except BaseException as error:
                 flight.set_exception(error)
         return flight.result()
+
+
+class _Handing(caching.Coalescer):
+    """Right, but for what a waiter makes of the flight."""
+
+    def do(self, key, fetch):
+        with self._lock:
+            flight = self._flights.get(key)
+            first = flight is None
+            if first:
+                flight = self._flights[key] = Future()
+        if not first:
+            return self.shared(flight, key, fetch)
+        try:
+            end, outcome = flight.set_result, fetch()
+        except BaseException as error:
+            end, outcome = flight.set_exception, error
+        with self._lock:
+            del self._flights[key]
+        end(outcome)
+        return flight.result()
+
+
+@wrong(caching, feedback="0 is an answer like any other, for the waiters too")
+class Coalescer__asks_again_for_a_zero(_Handing):
+    def shared(self, flight, key, fetch):
+        value = flight.result()
+        return value if value is None else value or self.do(key, fetch)
+
+
+@wrong(caching, feedback="None is an answer like any other, for the waiters too")
+class Coalescer__asks_again_for_what_is_false(_Handing):
+    def shared(self, flight, key, fetch):
+        return flight.result() or self.do(key, fetch)
+
+
+@wrong(caching, feedback="whether a fetch has ended cannot be read off what it returned")
+class Coalescer__takes_none_for_no_outcome(_Handing):
+    def shared(self, flight, key, fetch):
+        value = flight.result()
+        return value if value is not None else fetch()
+
+
+@wrong(caching, feedback="an error made anew has lost the first one's traceback")
+class Coalescer__raises_a_copy_of_the_error(_Handing):
+    def shared(self, flight, key, fetch):
+        error = flight.exception()
+        if error is not None:
+            raise type(error)(*error.args)
+        return flight.result()
+
+
+@wrong(caching, feedback="the waiters are told before the flight is forgotten")
+class Coalescer__tells_of_an_error_before_it_forgets(caching.Coalescer):
+    def do(self, key, fetch):
+        with self._lock:
+            flight = self._flights.get(key)
+            first = flight is None
+            if first:
+                flight = self._flights[key] = Future()
+        if not first:
+            return flight.result()
+        try:
+            value = fetch()
+        except BaseException as error:
+            flight.set_exception(error)
+            with self._lock:
+                del self._flights[key]
+            raise
+        with self._lock:
+            del self._flights[key]
+        flight.set_result(value)
+        return value
 
 
 EQUIVALENT = {}

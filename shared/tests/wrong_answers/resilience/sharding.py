@@ -266,6 +266,23 @@ def blast_radius__removes_the_poison_customer(shards, poison, attempts):
     return sum(dead.issuperset(shard[:attempts]) for shard in shards.values()) / len(shards)
 
 
+@wrong(sharding, feedback="pass over the poison customer by name, not by shard")
+def blast_radius__passes_over_whoever_has_the_same_shard(shards, poison, attempts):
+    _refuse(shards, poison, attempts)
+    dead = set(shards[poison])
+    others = [shard for shard in shards.values() if shard != shards[poison]]
+    return sum(dead.issuperset(s[:attempts]) for s in others) / len(others) if others else 1.0
+
+
+@wrong(sharding, feedback="1 attempt is the fewest")
+def blast_radius__refuses_only_exactly_no_attempt(shards, poison, attempts):
+    if poison not in shards or len(shards) < 2 or not attempts:
+        raise ValueError
+    dead = set(shards[poison])
+    others = [shard for customer, shard in shards.items() if customer != poison]
+    return sum(dead.issuperset(shard[:attempts]) for shard in others) / len(others)
+
+
 # --- ShardSearcher
 
 
@@ -427,6 +444,98 @@ class ShardSearcher__copies_the_store(Begun):
             else:
                 raise sharding.NoShardLeftError
         return store.shards[customer]
+
+
+@wrong(sharding, feedback="a refusal must not begin the walk again")
+class ShardSearcher__begins_again_after_each_refusal(Begun):
+    def assign(self, customer):
+        try:
+            return super().assign(customer)
+        except sharding.NoShardLeftError:
+            self.left = self.search((), 0)
+            raise
+
+
+@wrong(sharding, feedback="shuffle first, then record, then return what was recorded")
+class ShardSearcher__shuffles_what_was_searched_after_recording(Begun):
+    def assign(self, customer):
+        store = self.store
+        if customer in store.shards:
+            return store.shards[customer]
+        for found in (self.drawn() for _ in range(sharding.DRAWS)):
+            if store.fits(found):
+                store.record(customer, found)
+                return tuple(found)
+        for found in filter(store.fits, self.left):
+            store.record(customer, found)
+            return tuple(self.ordered(found))
+        raise sharding.NoShardLeftError
+
+
+@wrong(sharding, feedback="go on behind the last one that it chose")
+class ShardSearcher__goes_on_at_the_worker_it_has_just_chosen(Begun):
+    def search(self, chosen, place):
+        if len(chosen) == self.store.shard_size:
+            yield chosen
+            return
+        for at in range(place, self.store.workers):
+            if self.store.fits((*chosen, self.order[at])):
+                yield from self.search((*chosen, self.order[at]), at)
+
+
+@wrong(sharding, feedback="draw with rng.sample, which takes none twice")
+class ShardSearcher__draws_with_replacement(Begun):
+    def drawn(self):
+        return self.rng.choices(self.order, k=self.store.shard_size)
+
+
+@wrong(sharding, feedback="an exhausted search means NoShardLeftError")
+class ShardSearcher__lets_the_end_of_the_search_out(Begun):
+    def assign(self, customer):
+        if customer not in self.store.shards:
+            found = next(filter(self.store.fits, self.candidates()))
+            self.store.record(customer, self.ordered(found))
+        return self.store.shards[customer]
+
+
+@wrong(sharding, feedback="an exhausted search means NoShardLeftError")
+class ShardSearcher__returns_none_at_the_end(Begun):
+    def assign(self, customer):
+        try:
+            return super().assign(customer)
+        except sharding.NoShardLeftError:
+            return None
+
+
+@wrong(sharding, feedback="a customer in store.shards keeps what it has")
+class ShardSearcher__looks_only_into_a_dictionary_of_its_own(Begun):
+    def __init__(self, store, rng):
+        super().__init__(store, rng)
+        self.mine = {}
+
+    def assign(self, customer):
+        if customer not in self.mine:
+            found = next(filter(self.store.fits, self.candidates()), None)
+            if found is None:
+                raise sharding.NoShardLeftError
+            self.mine[customer] = tuple(self.ordered(found))
+            self.store.record(customer, self.mine[customer])
+        return self.mine[customer]
+
+
+@wrong(sharding, feedback="record is not the test")
+class ShardSearcher__takes_a_refused_record_for_the_answer(Begun):
+    def assign(self, customer):
+        store = self.store
+        if customer in store.shards:
+            return store.shards[customer]
+        for found in self.candidates():
+            try:
+                store.record(customer, self.ordered(found))
+            except ValueError:
+                continue
+            return store.shards[customer]
+        raise sharding.NoShardLeftError
 
 
 EQUIVALENT: dict[str, str] = {}

@@ -687,13 +687,14 @@ class _Caller:
         self,
         until: float | None = None,
         look: str = "who tells the waiters that it is over, and does that happen in every case?",
+        expected: str = "an answer",
     ) -> Answer:
         """What came back; a broken rule if nothing has by `until` (of time.monotonic)."""
         left_s = PATIENCE_S if until is None else max(0.0, until - time.monotonic())
         if not self.ended.wait(left_s):
             raise fail(
                 f"a caller was still waiting after {PATIENCE_S:g} s",
-                "an answer",
+                expected,
                 look,
             )
         if isinstance(self._answer.error, NotImplementedError):
@@ -751,6 +752,7 @@ class _Fetch:
         return self.outcome
 
 
+RAISED = "the error that fetch raised"
 HELD = "the lock is held while somebody fetches or waits; hold it only to look at the flights"
 
 
@@ -763,7 +765,7 @@ def _begun(coalescer, key: _Key, fetch: _Fetch) -> _Caller:
     if not key.looks:
         fetch.go_on.set()
         raise fail(
-            "a fetch has begun, and the key has not been looked up in anything",
+            "a fetch has begun, and the key has not been looked up as the key itself",
             "the key is what the flight is found by",
             "a dictionary from the key itself to its flight: a lock alone lets them fetch one "
             "after the other; its id() differs where keys are equal, its str() may be the same "
@@ -774,7 +776,8 @@ def _begun(coalescer, key: _Key, fetch: _Fetch) -> _Caller:
 
 def _together(coalescer_class, callers: int, outcome: object) -> tuple[_Fetch, list[Answer]]:
     """`callers` threads that all ask for one key before its fetch has ended."""
-    ends = f"raises {type(outcome).__name__}" if isinstance(outcome, BaseException) else "returns"
+    failed = isinstance(outcome, BaseException)
+    ends = f"raises {type(outcome).__name__}" if failed else f"returns {outcome!r}"
     scenario("a new coalescer")
     coalescer = call(coalescer_class).made
     given(
@@ -793,7 +796,19 @@ def _together(coalescer_class, callers: int, outcome: object) -> tuple[_Fetch, l
             HELD,
         )
     until = time.monotonic() + PATIENCE_S
-    return fetch, [thread.answer(until) for thread in threads]
+    expected = RAISED if failed else "an answer"
+    return fetch, [thread.answer(until, expected=expected) for thread in threads]
+
+
+def _raises_the_very(answer: Answer, error: BaseException, look: str) -> None:
+    """The answer is `error`, the same object and no other like it."""
+    if answer.raises(type(error), look) is not error:
+        raise answer.broken(
+            f"{RAISED}, the same object",
+            "an error made anew has lost the first one's traceback, cause and attributes: keep "
+            "the one that was caught, and raise that",
+            "another object of the same class",
+        )
 
 
 @about.rule("Coalescer")
@@ -924,9 +939,21 @@ def a_hundred_callers_one_fetch(coalescer_class):
         )
     for answer in answers:
         answer.equals("red", look="the waiters get what the one fetch returned")
-    _, answers = _together(coalescer_class, 3, None)
-    for answer in answers:
-        answer.equals(None, look="None is an answer like any other, for the waiters too")
+
+
+@about.rule("Coalescer")
+def nothing_is_an_answer_too(coalescer_class):
+    """None, 0 and "" are shared like any other answer."""
+    for outcome in (None, 0, ""):
+        look = (
+            f"{outcome!r} is an answer like any other, for the waiters too: whether a fetch has "
+            "ended cannot be read off what it returned"
+        )
+        fetch, answers = _together(coalescer_class, 4, outcome)
+        for answer in answers:
+            answer.equals(outcome, look)
+        if fetch.calls != 1:
+            raise fail(f"{fetch.calls} calls of fetch", "1", look)
 
 
 @about.rule("Coalescer")
@@ -958,10 +985,12 @@ def two_at_the_very_same_moment(coalescer_class):
 
 @about.rule("Coalescer")
 def an_error_reaches_everyone(coalescer_class):
-    """If the one fetch raises, everyone who shared it gets that error, and nobody fetches again."""
-    fetch, answers = _together(coalescer_class, 20, OriginDownError("down"))
+    """If the one fetch raises, everyone who shared it gets that very error, and nobody fetches
+    again."""
+    error = OriginDownError("down")
+    fetch, answers = _together(coalescer_class, 20, error)
     for answer in answers:
-        answer.raises(OriginDownError, look="an error is an outcome: hand it to the waiters")
+        _raises_the_very(answer, error, "an error is an outcome: hand it to the waiters")
     if fetch.calls != 1:
         raise fail(
             f"{fetch.calls} calls of fetch",
@@ -973,31 +1002,57 @@ def an_error_reaches_everyone(coalescer_class):
 @about.rule("Coalescer")
 def nobody_is_left_waiting(coalescer_class):
     """Even if the fetch ends in something that is no Exception, everyone gets it."""
-    _, answers = _together(coalescer_class, 3, SystemExit("the thread is told to stop"))
+    error = SystemExit("the thread is told to stop")
+    _, answers = _together(coalescer_class, 3, error)
     for answer in answers:
-        answer.raises(SystemExit, look="`except Exception` does not catch a SystemExit")
+        _raises_the_very(answer, error, "`except Exception` does not catch a SystemExit")
 
 
 @about.rule("Coalescer")
 def forgotten_before_it_is_told(coalescer_class):
-    """Whoever has shared a fetch and calls again gets a new one, not the ended one's answer."""
-    coalescer = call(coalescer_class).made
-    given("a first caller, who goes on slowly once its fetch has ended")
-    key, old = _Key(2), _Fetch("old")
-    first = _Caller(
-        _traced(coalescer.do, lambda: old.go_on.is_set() and time.sleep(0.02)), key, old
-    )
-    old.began.wait(PATIENCE_S)
-    given("a second one, who shares that fetch and, as soon as it is told, calls again")
-    waiter = _Caller(lambda: [coalescer.do(key, old), coalescer.do(key, lambda: "new")])
-    key.all_inside.wait(PATIENCE_S)
-    old.go_on.set()
-    look = "each call ends as its own flight did: keep the outcome in the flight, not under the key"
-    first.answer().equals("old", look)
-    waiter.answer().equals(
-        ["old", "new"],
-        look="the waiters are told before the flight is forgotten: until then it is found again",
-    )
+    """Whoever has shared a fetch and calls again gets a new one, not the ended one's answer or
+    error."""
+    for outcome in ("old", OriginDownError("old")):
+        failed = isinstance(outcome, OriginDownError)
+        scenario("a new coalescer")
+        coalescer = call(coalescer_class).made
+        given(
+            "a first caller, whose fetch "
+            + ("raises OriginDownError" if failed else "returns 'old'")
+            + " and who goes on slowly once it has ended"
+        )
+        key, old = _Key(2), _Fetch(outcome)
+
+        def slowly(old=old):
+            if old.go_on.is_set():
+                time.sleep(0.02)
+
+        def ask_twice(do=coalescer.do, key=key, old=old):
+            try:
+                told = do(key, old)
+            except OriginDownError as error:
+                told = f"raised OriginDownError: {error}"
+            return [told, do(key, lambda: "new")]
+
+        first = _Caller(_traced(coalescer.do, slowly), key, old)
+        old.began.wait(PATIENCE_S)
+        given("a second one, who shares that fetch and, as soon as it is told, calls again")
+        waiter = _Caller(ask_twice)
+        key.all_inside.wait(PATIENCE_S)
+        old.go_on.set()
+        look = (
+            "each call ends as its own flight did: keep the outcome in the flight, not under the "
+            "key"
+        )
+        if failed:
+            first.answer(expected=RAISED).raises(OriginDownError, look)
+        else:
+            first.answer().equals("old", look)
+        waiter.answer().equals(
+            ["raised OriginDownError: old" if failed else "old", "new"],
+            look="the waiters are told before the flight is forgotten: until then it is found "
+            "again",
+        )
 
 
 @about.rule("Coalescer")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from amazonian.course.evidence import Seeded, call, close, fail, given, scenario, trace
 from amazonian.course.rules import RulesFor
-from amazonian.resilience.sharding import NoShardLeftError, ShardStore
+from amazonian.resilience.sharding import DRAWS, NoShardLeftError, ShardStore
 
 about = RulesFor("amazonian.resilience.sharding")
 
@@ -353,6 +353,12 @@ def shards_of_any_size(blast_radius):
 @about.rule("blast_radius")
 def the_others_only(blast_radius):
     """The poison customer counts neither among the lost nor among all; only its shard does."""
+    twins = {"mallory": (0, 1), "bob": (0, 1), "carol": (2, 1)}
+    _radius(blast_radius, twins, "mallory", 2).close_to(
+        1 / 2,
+        look="bob is somebody else, although his shard is the same: pass over the poison "
+        "customer by name, not by shard",
+    )
     _radius(blast_radius, {"mallory": (0, 1), "bob": (0, 1)}, "mallory", 2).close_to(
         1.0, look="bob is somebody else, although his shard is the same"
     )
@@ -365,7 +371,10 @@ def questions_without_an_answer(blast_radius):
     """A poison customer without a shard, nobody else, or no attempt at all is a ValueError."""
     _radius(blast_radius, SHARDS, "nobody", 2).raises(ValueError)
     _radius(blast_radius, {"mallory": (0, 1)}, "mallory", 2).raises(ValueError)
-    _radius(blast_radius, SHARDS, "mallory", 0).raises(ValueError)
+    for attempts in (0, -1):
+        _radius(blast_radius, SHARDS, "mallory", attempts).raises(
+            ValueError, look="1 attempt is the fewest"
+        )
 
 
 about.hints(
@@ -395,6 +404,13 @@ SEARCH = (
 ONE_WALK = (
     "draw a few times, then take the next of one search, begun in __init__ and never again. It "
     "asks at each worker that it adds, and goes no further with a beginning that does not fit"
+)
+
+KEEPS = "a customer in store.shards keeps what it has"
+AT_THE_END = "an exhausted search means NoShardLeftError: raise it yourself"
+DIFFERENT = (
+    "a shard has different workers: let the search go on behind the last one that it chose, and "
+    "draw with rng.sample, which takes none twice"
 )
 
 
@@ -439,9 +455,22 @@ def _assigned(answer, store):
     shard = answer.satisfies(
         lambda shard: _is_shard(shard, store.workers, store.shard_size),
         f"{store.shard_size} different numbers from 0 to {store.workers - 1}, or NoShardLeftError",
-        "ask store.fits before you record" if isinstance(answer.error, ValueError) else "",
+        _what_went_wrong(answer, store),
     )
     return tuple(shard)
+
+
+def _what_went_wrong(answer, store):
+    """What to say about an answer that is no shard."""
+    if isinstance(answer.error, ValueError):
+        if "already has the shard" in str(answer.error):
+            return KEEPS
+        if f"is not {store.shard_size} of" in str(answer.error):
+            return DIFFERENT
+        return "ask store.fits before you record"
+    if isinstance(answer.error, StopIteration) or (answer.error is None and answer.raw is None):
+        return AT_THE_END
+    return ""
 
 
 def _all(store):
@@ -476,7 +505,7 @@ def _run_out(searcher, store):
     )
     if isinstance(answer.error, AskedTooOftenError):
         _assigned(answer, store)
-    return answer.value("a number of customers")
+    return answer.value("a number of customers", _what_went_wrong(answer, store))
 
 
 def _no_two_share_more(shards, overlap):
@@ -511,9 +540,8 @@ def each_customer_keeps_its_shard(searcher_class):
     store = Store(10, 3, 1)
     searcher = _begin(searcher_class, store)
     first, second = _handed_out(searcher, store, 2)
-    keeps = "a customer in store.shards keeps what it has"
-    call(searcher.assign, "customer-0").equals(first, look=keeps)
-    call(searcher.assign, "customer-1").equals(second, look=keeps)
+    call(searcher.assign, "customer-0").equals(first, look=KEEPS)
+    call(searcher.assign, "customer-1").equals(second, look=KEEPS)
     call(lambda: store.shards, shown_as="store.shards").equals(
         {"customer-0": first, "customer-1": second},
         look="what you return is what store.record keeps, in the same order",
@@ -532,8 +560,9 @@ def no_two_share_more_than_promised(searcher_class):
             raise fail(
                 f"store.fits was called {store.asked} times for {len(shards)} customers",
                 "at least once for each",
-                "do not compare with each shard before: the store looks up fragments in one set, "
-                "in the same time however many customers there are",
+                "ask store.fits first. record is not the test: a ValueError of it may mean "
+                "another mistake. Nor compare with each shard before: the store looks up "
+                "fragments in one set, in the same time however many customers there are",
             )
 
 
@@ -570,7 +599,7 @@ def it_says_when_none_is_left(searcher_class):
     searcher = _begin(searcher_class, store)
     shards = _handed_out(searcher, store, 4)
     for _ in range(2):
-        call(searcher.assign, "one too many").raises(NoShardLeftError)
+        call(searcher.assign, "one too many").raises(NoShardLeftError, look=AT_THE_END)
     call(searcher.assign, "customer-3").equals(shards[3])
     if len(call(lambda: store.shards, shown_as="store.shards").value()) != 4:
         raise fail("another number of customers in store.shards", "4", "record only successes")
@@ -595,11 +624,23 @@ def one_walk_serves_all(searcher_class):
     """The search never starts again, and goes no further with a beginning that does not fit."""
     store = Store(100, 4, 1)
     _run_out(_begin(searcher_class, store), store)
-    _seven_left(searcher_class)
+    searcher, store, _ = _seven_left(searcher_class)
+    store.asked = 0
+    call(searcher.assign, "one too many").raises(NoShardLeftError, look=AT_THE_END)
+    if store.asked > 3 * DRAWS:
+        raise fail(
+            f"store.fits was called {store.asked:,} times for a customer who came after the first "
+            "NoShardLeftError",
+            f"{DRAWS} times, for the draws: nothing is left to search",
+            "a refusal must not begin the walk again: what did not fit will never fit",
+        )
 
 
 def _seven_left(searcher_class):
-    """The shards handed out where just those of workers 0 to 6 are left, each found by search."""
+    """A searcher where just the shards of workers 0 to 6 were left, its store, and those shards.
+
+    Nearly all of them are found by search, and it has said once that none is left.
+    """
     store = Store(40, 3, 2)
     old = [shard for shard in itertools.combinations(range(40), 3) if shard[-1] > 6]
     store.shards.update((f"old-{number}", shard) for number, shard in enumerate(old))
@@ -615,13 +656,13 @@ def _seven_left(searcher_class):
         raise fail(f"{len(shards)} shards, then NoShardLeftError", "35 shards, then that", SEARCH)
     if store.asked > 40_000:
         raise fail(f"store.fits was called {store.asked:,} times", "10,000 to 20,000", ONE_WALK)
-    return shards
+    return searcher, store, shards
 
 
 @about.rule("ShardSearcher")
 def what_was_searched_is_shuffled_too(searcher_class):
     """A shard is in random order, whether it was drawn or searched for."""
-    shards = _seven_left(searcher_class)
+    _, _, shards = _seven_left(searcher_class)
     before = Counter(pair for shard in shards for pair in itertools.combinations(shard, 2))
     alike = sum(max(before[a, b], before[b, a]) for a, b in itertools.combinations(range(7), 2))
     # Each of the 21 pairs stands in 5 shards: 105 times; in random order about 72 agree.
@@ -631,6 +672,16 @@ def what_was_searched_is_shuffled_too(searcher_class):
             "each in an order of its own",
             "else all customers try the same worker first: shuffle what the search found, with "
             "rng.sample(found, shard_size)",
+        )
+
+
+@about.rule("ShardSearcher")
+def what_was_searched_is_kept_too(searcher_class):
+    """A customer keeps its shard, in its order, whether it was drawn or searched for."""
+    searcher, _, shards = _seven_left(searcher_class)
+    for number, shard in enumerate(shards):
+        call(searcher.assign, f"customer-{number}").equals(
+            shard, look="shuffle first, then record, then return what was recorded"
         )
 
 
@@ -688,10 +739,10 @@ def shards_of_others_count(searcher_class):
     store = Store(6, 2, 0)
     store.record("before", (1, 0))
     searcher = _begin(searcher_class, store, situation='"before" has (1, 0) in the store')
-    call(searcher.assign, "before").equals((1, 0))
+    call(searcher.assign, "before").equals((1, 0), look=KEEPS)
     given('"since" is recorded with (3, 2)')
     store.record("since", (3, 2))
-    call(searcher.assign, "since").equals((3, 2))
+    call(searcher.assign, "since").equals((3, 2), look=KEEPS)
     call(searcher.assign, "new").satisfies(
         lambda shard: set(shard) == {4, 5},
         "workers 4 and 5: the others are taken",
