@@ -27,7 +27,7 @@ test: $(VENV)/.installed $(VENV)/.installed-test
 	@echo "== the site, warnings as errors"
 	@$(BIN)/amazonian book
 	@echo "== tests and solutions"
-	@cd shared && ../$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --nbval --nbval-current-env tests ../solutions
+	@cd shared && ../$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup --nbval --nbval-current-env tests ../solutions
 
 # Make labs/ and solutions/ anew from labs/src/ and the package.
 labs: $(VENV)/.installed

@@ -74,6 +74,4 @@ document.addEventListener("DOMContentLoaded", () => {
   // What scrolls must be reachable by keyboard.
   document.querySelectorAll("div.highlight pre, .cell_output pre, .bd-content .table-wrap")
     .forEach(block => block.setAttribute("tabindex", "0"));
-  document.querySelectorAll(".course-figure, course-explore .frame, .course-drawing")
-    .forEach(box => box.scrollWidth > box.clientWidth && box.setAttribute("tabindex", "0"));
 });
