@@ -35,6 +35,7 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the cells of one notebook, which share a kernel, on one worker."""
     for item in items:
