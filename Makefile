@@ -26,8 +26,10 @@ test: $(VENV)/.installed $(VENV)/.installed-test
 	@$(BIN)/amazonian labs --check
 	@echo "== the site, warnings as errors"
 	@$(BIN)/amazonian book
-	@echo "== tests and solutions"
-	@cd shared && ../$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup --nbval --nbval-current-env tests ../solutions
+	@echo "== tests"
+	@cd shared && ../$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup tests
+	@echo "== solutions, strictly; the cells of a notebook share a kernel, and so a worker"
+	@cd shared && ../$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --nbval --nbval-current-env ../solutions
 
 # Make labs/ and solutions/ anew from labs/src/ and the package.
 labs: $(VENV)/.installed
