@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SITE_PORT ?= 8000
 LAB_PORT ?= 8888
 
-.PHONY: start book lab test test-tools labs lock bench clean
+.PHONY: start book lab test labs lock clean
 
 start: $(VENV)/.installed
 	@$(BIN)/amazonian start --site-port $(SITE_PORT) --lab-port $(LAB_PORT)
