@@ -18,7 +18,7 @@ lab: $(VENV)/.installed
 
 # Everything that must hold. PYTEST_WORKERS=0 runs the tests one after the other.
 PYTEST_WORKERS ?= 2
-test: $(VENV)/.installed $(VENV)/.installed-test
+test: $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-clients
 	@echo "== style, imports, generated files"
 	@$(BIN)/ruff check --quiet --config shared/pyproject.toml shared book/_ext
 	@$(BIN)/ruff format --check --quiet --config shared/pyproject.toml shared book/_ext
@@ -35,11 +35,12 @@ test: $(VENV)/.installed $(VENV)/.installed-test
 labs: $(VENV)/.installed
 	@$(BIN)/amazonian labs
 
-# Compile both locks anew from their .in files.
+# Compile the locks anew from their .in files.
 lock: $(VENV)/.installed
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-annotate --no-header -q -U requirements.in -o requirements.txt
 	@grep -v '^-e' requirements.txt > $(VENV)/constraints.txt
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-annotate --no-header -q -U -c $(VENV)/constraints.txt requirements-test.in -o requirements-test.txt
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-annotate --no-header -q -U requirements-clients.in -o requirements-clients.txt
 
 clean:
 	rm -rf _build $(VENV)
@@ -50,4 +51,8 @@ $(VENV)/.installed: requirements.txt shared/pyproject.toml
 
 $(VENV)/.installed-test: requirements-test.txt $(VENV)/.installed
 	@sh .ci/install $(VENV) requirements-test.txt
+	@touch $@
+
+$(VENV)/.installed-clients: requirements-clients.txt $(VENV)/.installed
+	@sh .ci/install $(VENV)/clients requirements-clients.txt
 	@touch $@

@@ -1,0 +1,1 @@
+"""The AWS front door: one endpoint that speaks AWS's own protocols."""

@@ -1,0 +1,1 @@
+"""An object store: buckets, versions, and payloads that outlive their devices."""
