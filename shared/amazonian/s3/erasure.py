@@ -192,10 +192,13 @@ class Plan:
 
 
 def share_pairs(inputs: int, sums: Sequence[Sequence[int]]) -> Plan:
-    """A plan for these sums in which a pair that occurs three times or more is added once.
+    """A plan for these sums in which a pair that occurs twice or more is added once.
 
-    The most frequent pair first, as long as there is one (Paar 1997). A pair that occurs twice
-    would save one XOR, but its sum must be written to memory and read again.
+    The most frequent pair first, as long as there is one (Paar 1997).
+
+    Args:
+        inputs: how many planes go in.
+        sums: the planes of each sum, as `planes_to_xor` lists them.
     """
     uses = np.zeros((len(sums), inputs), np.float32)
     for row, planes in zip(uses, sums, strict=True):
@@ -204,7 +207,7 @@ def share_pairs(inputs: int, sums: Sequence[Sequence[int]]) -> Plan:
     while uses.size:
         together = np.triu(uses.T @ uses, 1)
         first, second = divmod(int(together.argmax()), len(together))
-        if together[first, second] < 3:
+        if together[first, second] < 2:
             break
         both = uses[:, first] * uses[:, second]
         uses[:, first] -= both
