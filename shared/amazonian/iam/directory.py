@@ -159,7 +159,8 @@ class Directory:
         return [
             text
             for (text,) in self.rows(
-                "WITH whose(id) AS (SELECT ?1 UNION SELECT group_id FROM members WHERE user_id = ?1)"
+                "WITH whose(id) AS"
+                " (SELECT ?1 UNION SELECT group_id FROM members WHERE user_id = ?1)"
                 " SELECT document FROM inline_policies JOIN whose ON entity_id = whose.id"
                 " UNION ALL SELECT document FROM attachments JOIN whose ON entity_id = whose.id"
                 " JOIN versions ON versions.policy_id = attachments.policy_id AND is_default",
