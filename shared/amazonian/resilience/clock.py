@@ -22,6 +22,16 @@ class SystemClock:
         time.sleep(seconds)
 
 
+class WallClock:
+    """The time of day: seconds since 1970."""
+
+    def now_s(self) -> float:
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
 class SimulatedClock:
     """A clock that moves only when somebody sleeps on it."""
 

@@ -149,7 +149,7 @@ class PostgresDatabase:
     local = False
 
     def __init__(self, dsn: str, schema: Sequence[str]):
-        import psycopg  # noqa: PLC0415 (only who has a server needs its driver)
+        import psycopg
 
         self._psycopg, self._dsn = psycopg, dsn
         self._own = threading.local()

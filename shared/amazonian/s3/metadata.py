@@ -8,13 +8,13 @@ every write that was acknowledged (strong read-after-write, and list-after-write
 import itertools
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from amazonian.resilience.clock import Clock, WallClock
 from amazonian.s3.database import Row, Transaction, open_database
 from amazonian.s3.errors import S3Error
 
@@ -205,12 +205,12 @@ class MetadataService:
 
     Args:
         dsn: a file for SQLite, or a ``postgresql://`` DSN.
-        clock: seconds since the epoch.
+        clock: the time of day.
     """
 
-    def __init__(self, dsn: str | Path, clock: Callable[[], float] = time.time):
+    def __init__(self, dsn: str | Path, clock: Clock | None = None):
         self.database = open_database(dsn, SCHEMA)
-        self.clock = clock
+        self.clock = clock or WallClock()
         self._lock = threading.Lock()
         newest = self.database.read("SELECT COALESCE(MAX(seq), 0) FROM versions")[0][0]
         self._seq = itertools.count(newest + 1)

@@ -67,9 +67,7 @@ def check_removal(version: Version, now: datetime, bypass: bool) -> None:
         S3Error: ``AccessDenied``: the version is locked.
     """
     if version.details.legal_hold or not may_bypass(version, now, bypass):
-        raise S3Error(
-            "AccessDenied", "Access Denied because object protected by object lock."
-        )
+        raise S3Error("AccessDenied", "Access Denied because object protected by object lock.")
 
 
 def check_change(
@@ -87,6 +85,4 @@ def check_change(
         and (wanted["mode"] == kept.retention["mode"] or wanted["mode"] == "COMPLIANCE")
     )
     if not longer and not may_bypass(version, now, bypass):
-        raise S3Error(
-            "AccessDenied", "Access Denied because object protected by object lock."
-        )
+        raise S3Error("AccessDenied", "Access Denied because object protected by object lock.")

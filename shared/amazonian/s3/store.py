@@ -8,13 +8,13 @@ which the object exists. A crash in between leaves a payload without a name, whi
 import hashlib
 import json
 import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from amazonian.resilience.clock import Clock
 from amazonian.s3 import checksums, multipart, objectlock
 from amazonian.s3.database import Transaction
 from amazonian.s3.datastore import DataStore
@@ -106,7 +106,7 @@ class Store:
         m: int = 2,
         devices: Sequence[Device] | None = None,
         dsn: str | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Clock | None = None,
     ) -> "Store":
         """Open the store in a folder, or make one there.
 
@@ -127,7 +127,7 @@ class Store:
         self.metadata.close()
 
     def now(self) -> datetime:
-        return datetime.fromtimestamp(self.metadata.clock(), UTC)
+        return datetime.fromtimestamp(self.metadata.clock.now_s(), UTC)
 
     # --- bytes --------------------------------------------------------------------------------
 
@@ -229,9 +229,7 @@ class Store:
             raise S3Error("NoSuchKey", headers=marker, Key=key)
         return found
 
-    def change_details(
-        self, version: Version, edit: Callable[[Version], Details]
-    ) -> None:
+    def change_details(self, version: Version, edit: Callable[[Version], Details]) -> None:
         """Replace what stands beside a version's bytes, in one transaction.
 
         Raises:
@@ -303,9 +301,7 @@ class Store:
             payload = self.data.write(stored.inline)
             self._unnamed.add(payload)
             stored = replace(stored, segments=(Segment(payload, stored.size),), inline=None)
-        part = Part(
-            number, stored.size, stored.etag, self.now(), stored.segments, stored.checksum
-        )
+        part = Part(number, stored.size, stored.etag, self.now(), stored.segments, stored.checksum)
         try:
             freed = self.metadata.put_part(upload.upload_id, upload.bucket, upload.key, part)
         except BaseException:
@@ -417,11 +413,15 @@ def _new_id() -> str:
 
 
 def _bucket_in(t: Transaction, name: str) -> Bucket:
-    rows = t.execute("SELECT owner, region, versioning, settings FROM buckets WHERE name = ?", (name,))
+    rows = t.execute(
+        "SELECT owner, region, versioning, settings FROM buckets WHERE name = ?", (name,)
+    )
     if not rows:
         raise S3Error("NoSuchBucket", BucketName=name)
     owner, region, versioning, settings = rows[0]
-    return Bucket(name, owner, datetime.fromtimestamp(0, UTC), region, versioning, json.loads(settings))
+    return Bucket(
+        name, owner, datetime.fromtimestamp(0, UTC), region, versioning, json.loads(settings)
+    )
 
 
 def _checksum_of_parts(

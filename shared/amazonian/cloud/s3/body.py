@@ -103,7 +103,9 @@ class RequestBody:
                 S3ComputedContentSHA256=sha256.hexdigest(),
             )
         if md5 and md5.digest() != self._md5:
-            raise S3Error("BadDigest", "The Content-MD5 you specified did not match what we received.")
+            raise S3Error(
+                "BadDigest", "The Content-MD5 you specified did not match what we received."
+            )
         if running and self._algorithm:
             self._check(checksums.encode(running.digest()), trailers)
 
@@ -113,8 +115,11 @@ class RequestBody:
         if self._trailing:
             promised = trailers.get(checksums.header(algorithm))
             if promised is None:
-                raise S3Error("MalformedTrailerError", "The request contained trailing data that "
-                              "was not well-formed or did not conform to our published schema.")
+                raise S3Error(
+                    "MalformedTrailerError",
+                    "The request contained trailing data that "
+                    "was not well-formed or did not conform to our published schema.",
+                )
             checksums.decode(algorithm, promised)
         if promised is not None and promised != computed:
             raise S3Error(

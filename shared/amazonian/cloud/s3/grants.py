@@ -38,9 +38,9 @@ def from_headers(
     bucket = context.bucket
     name = headers.get("x-amz-acl")
     ownership = bucket.settings.get("ownership")
-    if ownership == "BucketOwnerEnforced":
-        owner = bucket_owner
-    elif ownership == "BucketOwnerPreferred" and name == "bucket-owner-full-control":
+    if ownership == "BucketOwnerEnforced" or (
+        ownership == "BucketOwnerPreferred" and name == "bucket-owner-full-control"
+    ):
         owner = bucket_owner
     acl = parse_headers(context, headers, owner, bucket_owner)
     if asks_for_acl(headers):
@@ -82,7 +82,9 @@ def _grantee(context: Context, kind: str, value: str) -> str:
             )
         return account.canonical_id
     if identities.account_by_canonical_id(value) is None:
-        raise S3Error("InvalidArgument", "Invalid id", ArgumentName="CanonicalUser/ID", ArgumentValue=value)
+        raise S3Error(
+            "InvalidArgument", "Invalid id", ArgumentName="CanonicalUser/ID", ArgumentValue=value
+        )
     return value
 
 

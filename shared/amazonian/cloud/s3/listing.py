@@ -205,8 +205,12 @@ def list_object_versions(context: Context) -> Response:
         key, seq = position if isinstance(position, tuple) else (position, None)
         return metadata.all_versions(request.bucket, prefix, key, seq, count)
 
-    versions, prefixes, more, position = ([], [], False, "") if limit == 0 else roll_up(
-        fetch, lambda v: v.key, lambda v: (v.key, v.seq), start, prefix, delimiter, limit
+    versions, prefixes, more, position = (
+        ([], [], False, "")
+        if limit == 0
+        else roll_up(
+            fetch, lambda v: v.key, lambda v: (v.key, v.seq), start, prefix, delimiter, limit
+        )
     )
     next_key = next_id = None
     if more:
@@ -267,8 +271,12 @@ def list_multipart_uploads(context: Context) -> Response:
         key, upload_id = position if isinstance(position, tuple) else (position, None)
         return metadata.uploads(request.bucket, prefix, key, upload_id, count)
 
-    uploads, prefixes, more, _ = ([], [], False, "") if limit == 0 else roll_up(
-        fetch, lambda u: u.key, lambda u: (u.key, u.upload_id), start, prefix, delimiter, limit
+    uploads, prefixes, more, _ = (
+        ([], [], False, "")
+        if limit == 0
+        else roll_up(
+            fetch, lambda u: u.key, lambda u: (u.key, u.upload_id), start, prefix, delimiter, limit
+        )
     )
     return document(
         "ListMultipartUploadsResult",

@@ -13,14 +13,13 @@ from amazonian.cloud.s3.wire import (
     child_text,
     document,
     http_date,
-    need_text,
     parse_document,
     parse_iso,
 )
 from amazonian.s3 import access, checksums, upload
 from amazonian.s3.access import Question
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Details, Version
+from amazonian.s3.metadata import Version
 from amazonian.s3.naming import check_key
 from amazonian.s3.preconditions import (
     DeleteConditions,
@@ -51,9 +50,7 @@ def put_object(context: Context) -> Response:
     if algorithm is not None:
         checksums.need_algorithm(algorithm)
     body = RequestBody(request, context.signature, DEFAULT_CHECKSUM)
-    version = upload.put(
-        context.store, request.bucket, request.key, body, details, conditions
-    )
+    version = upload.put(context.store, request.bucket, request.key, body, details, conditions)
     return Response(
         200,
         {
@@ -98,7 +95,10 @@ def copy_source(context: Context) -> Version:
     access.need(context.identities, context.caller, question)
     if version is None:
         if error and error.code == "MethodNotAllowed":
-            raise S3Error("InvalidRequest", "The source of a copy request may not specifically refer to a delete marker by version id.")
+            raise S3Error(
+                "InvalidRequest",
+                "The source of a copy request may not specifically refer to a delete marker by version id.",
+            )
         raise error or S3Error("NoSuchKey")
     source_conditions = attributes.conditions(headers, "x-amz-copy-source-")
     check_copy_source(source_conditions, version)
@@ -270,7 +270,9 @@ def _read(context: Context, with_body: bool) -> Response:
     if not with_body:
         return Response(status, headers, b"", length)
     if version.inline is not None:
-        return Response(status, headers, b"".join(upload.get(context.store, version, start, length)))
+        return Response(
+            status, headers, b"".join(upload.get(context.store, version, start, length))
+        )
     return Response(status, headers, upload.get(context.store, version, start, length), length)
 
 

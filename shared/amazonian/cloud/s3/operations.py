@@ -61,9 +61,7 @@ class Context:
     def may(self, action: str, permission: str | None = None, **changes: Any) -> bool:
         """Whether the caller may also do this, on the same bucket and key."""
         arguments = {"bucket": self.bucket, "key": self.request.key or None} | changes
-        question = Question(
-            action, permission, context=condition_context(self), **arguments
-        )
+        question = Question(action, permission, context=condition_context(self), **arguments)
         return access.may(self.identities, self.caller, question)
 
     def need(self, action: str, permission: str | None = None, **changes: Any) -> None:
@@ -114,7 +112,7 @@ def operation(
     def register(handler: Callable[[Context], Response]) -> Callable[[Context], Response]:
         listed = _operations.setdefault((method, on), [])
         listed.append(Operation(name, method, on, handler, **properties))
-        listed.sort(key=lambda op: (bool(op.subresource) + bool(op.header)), reverse=True)
+        listed.sort(key=lambda op: bool(op.subresource) + bool(op.header), reverse=True)
         return handler
 
     return register
@@ -229,8 +227,10 @@ def condition_context(context: Context) -> Mapping[str, list[str]]:
     keys = {
         "aws:sourceip": [request.client],
         "aws:securetransport": ["true" if request.secure else "false"],
-        "aws:currenttime": [datetime.fromtimestamp(context.store.metadata.clock(), UTC).isoformat()],
-        "aws:epochtime": [str(int(context.store.metadata.clock()))],
+        "aws:currenttime": [
+            datetime.fromtimestamp(context.store.metadata.clock.now_s(), UTC).isoformat()
+        ],
+        "aws:epochtime": [str(int(context.store.metadata.clock.now_s()))],
     }
     for header, key in (("user-agent", "aws:useragent"), ("referer", "aws:referer")):
         if header in request.headers:

@@ -1,0 +1,91 @@
+"""S3's front end: authenticate a request, find its operation, carry it out, answer."""
+
+import contextlib
+import logging
+from datetime import UTC, datetime
+
+from amazonian.cloud.s3 import (  # noqa: F401 (the imports register the operations)
+    buckets,
+    cors,
+    grants,
+    listing,
+    locks,
+    multipart,
+    objects,
+    postform,
+    tagging,
+)
+from amazonian.cloud.s3.operations import Context, find_operation, perform
+from amazonian.cloud.s3.wire import Request, Response, error_response
+from amazonian.iam.identities import Identities
+from amazonian.iam.sigv4 import SignatureError, verify
+from amazonian.s3.errors import S3Error
+from amazonian.s3.reading import PayloadLostError
+from amazonian.s3.store import Store
+from amazonian.s3.writing import NoSpaceError, NotEnoughDevicesError
+
+log = logging.getLogger(__name__)
+
+
+class S3Front:
+    """Answers S3 requests on a store.
+
+    Args:
+        identities: who may sign requests, and what policies they have.
+    """
+
+    def __init__(self, store: Store, identities: Identities):
+        self.store, self.identities = store, identities
+
+    def prepare(self, request: Request) -> Context | Response:
+        """Who asks, and for what; or a response at once, where that is refused."""
+        context = Context(self.store, self.identities, request)
+        try:
+            if request.method == "OPTIONS":
+                return cors.preflight(self.store.metadata.bucket(request.bucket), request)
+            self._authenticate(context)
+            context.operation = find_operation(request)
+        except S3Error as error:
+            return self._refuse(context, error)
+        return context
+
+    def _authenticate(self, context: Context) -> None:
+        moment = datetime.fromtimestamp(self.store.metadata.clock.now_s(), UTC)
+        try:
+            signature = verify(context.request.signed, self.identities.secret_of, moment)
+        except SignatureError as error:
+            raise S3Error(error.code, error.message, status=error.status) from None
+        if signature is not None:
+            context.signature = signature
+            context.caller = self.identities.caller(signature.access_key_id)
+
+    def perform(self, context: Context) -> Response:
+        """Carry out what was prepared; errors become responses too."""
+        try:
+            response = perform(context)
+        except S3Error as error:
+            return self._refuse(context, error)
+        except SignatureError as error:  # of a chunk
+            refused = S3Error(error.code, error.message, status=error.status)
+            return self._refuse(context, refused)
+        except (NoSpaceError, NotEnoughDevicesError) as error:
+            return self._refuse(context, S3Error("ServiceUnavailable", str(error)))
+        except PayloadLostError as error:
+            return self._refuse(context, S3Error("InternalError", str(error)))
+        except Exception:
+            log.exception("%s %s", context.request.method, context.request.path)
+            return self._refuse(context, S3Error("InternalError", "We met an internal error."))
+        return self._finish(context, response)
+
+    def _refuse(self, context: Context, error: S3Error) -> Response:
+        return self._finish(context, error_response(error, context.request))
+
+    def _finish(self, context: Context, response: Response) -> Response:
+        request = context.request
+        response.headers |= {"x-amz-request-id": request.id, "x-amz-id-2": request.id}
+        if "origin" in request.headers and request.bucket:
+            bucket = context.named_bucket
+            with contextlib.suppress(S3Error):
+                bucket = bucket or self.store.metadata.bucket(request.bucket)
+            response.headers |= cors.response_headers(bucket, request)
+        return response
