@@ -22,14 +22,11 @@ class SystemClock:
         time.sleep(seconds)
 
 
-class WallClock:
-    """The time of day: seconds since 1970."""
+class WallClock(SystemClock):
+    """Seconds since 1970, for what outlives its process; a monotonic clock may not."""
 
     def now_s(self) -> float:
         return time.time()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
 
 
 class SimulatedClock:

@@ -88,9 +88,9 @@ def may(identities: Identities, caller: Caller | None, question: Question) -> bo
     if caller and caller.is_root:
         by_identity = Effect.ALLOW
     account = caller.account.canonical_id if caller else None
-    if by_resource is Effect.ALLOW and attached and blocks(bucket, "RestrictPublicBuckets"):
-        if attached.grants_public() and account != bucket.owner:
-            return False
+    restricted = blocks(bucket, "RestrictPublicBuckets") and account != bucket.owner
+    if restricted and attached and attached.grants_public():
+        by_resource = Effect.IMPLICIT_DENY
     owner = bucket.owner
     if question.object_details is not None and not acls_disabled(bucket):
         owner = question.object_details.owner

@@ -77,7 +77,7 @@ STATUS_OF = {
 
 MESSAGES = {
     "AccessDenied": "Access Denied",
-    "BadDigest": "The Content-MD5 or checksum value that you specified did not match what we received.",
+    "BadDigest": "The Content-MD5 or checksum that you specified did not match what we received.",
     "BucketAlreadyExists": "The requested bucket name is not available; another account owns it.",
     "BucketAlreadyOwnedByYou": "Your previous request to create the named bucket succeeded.",
     "BucketNotEmpty": "The bucket you tried to delete is not empty.",

@@ -18,6 +18,7 @@ from amazonian.resilience.clock import Clock, WallClock
 from amazonian.s3.database import Row, Transaction, open_database
 from amazonian.s3.errors import S3Error
 
+EPOCH = datetime.fromtimestamp(0, UTC)
 NULL = "null"
 """The version id of what was written without versioning."""
 
@@ -117,10 +118,10 @@ class Version:
     version_id: str = NULL
     size: int = 0
     etag: str = ""
-    modified: datetime = datetime.fromtimestamp(0, UTC)
+    modified: datetime = EPOCH
     segments: tuple[Segment, ...] = ()
     inline: bytes | None = None
-    details: Details = Details()
+    details: Details = field(default_factory=Details)
     delete_marker: bool = False
     latest: bool = True
     seq: int = 0

@@ -7,6 +7,7 @@ sends; the service keeps the parts apart until the client lists those that make 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Part
@@ -103,7 +104,7 @@ def chosen_parts(
     if not listed:
         raise S3Error("MalformedXML")
     numbers = [part.number for part in listed]
-    if any(later <= earlier for earlier, later in zip(numbers, numbers[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(numbers)):
         raise S3Error("InvalidPartOrder")
     for part in listed:
         if part.number not in uploaded or uploaded[part.number].etag != part.etag:

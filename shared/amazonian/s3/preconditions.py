@@ -22,6 +22,10 @@ class Conditions:
     if_unmodified_since: datetime | None = None
 
 
+ALWAYS = Conditions()
+"""No conditions."""
+
+
 def parse_date(text: str | None) -> datetime | None:
     """An HTTP date; None for what is none, since such a condition is to be ignored."""
     try:
@@ -95,6 +99,10 @@ class DeleteConditions:
 
     def __bool__(self) -> bool:
         return (self.if_match, self.last_modified, self.size) != (None, None, None)
+
+
+DELETE_ALWAYS = DeleteConditions()
+"""No conditions."""
 
 
 def check_delete(conditions: DeleteConditions, current: Version | None) -> None:

@@ -21,6 +21,7 @@ from amazonian.s3.datastore import DataStore
 from amazonian.s3.devices import Device
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import (
+    EPOCH,
     NULL,
     Bucket,
     Details,
@@ -38,6 +39,8 @@ from amazonian.s3.metadata import (
     set_details,
 )
 from amazonian.s3.preconditions import (
+    ALWAYS,
+    DELETE_ALWAYS,
     Conditions,
     DeleteConditions,
     check_delete,
@@ -166,7 +169,7 @@ class Store:
 
     # --- versions -----------------------------------------------------------------------------
 
-    def commit(self, version: Version, conditions: Conditions = Conditions()) -> Version:
+    def commit(self, version: Version, conditions: Conditions = ALWAYS) -> Version:
         """Give bytes a name: from here on the object exists.
 
         The bucket's versioning decides the version id and what becomes of the version before.
@@ -249,7 +252,7 @@ class Store:
         bucket: str,
         key: str,
         version_id: str | None = None,
-        conditions: DeleteConditions = DeleteConditions(),
+        conditions: DeleteConditions = DELETE_ALWAYS,
         owner: str = "",
         bypass: bool = False,
     ) -> Deleted:
@@ -277,7 +280,7 @@ class Store:
                 remove(t, target)
                 return Deleted(version_id, target.delete_marker), target.payloads
             marker = Version(bucket, key, delete_marker=True, details=Details(owner=owner))
-            marker, freed = self._put(t, marker, Conditions())
+            marker, freed = self._put(t, marker, ALWAYS)
             return Deleted(marker.version_id, True), freed
 
         deleted, freed = self.metadata.database.write(change)
@@ -317,7 +320,7 @@ class Store:
         key: str,
         upload_id: str,
         listed: Sequence[multipart.ListedPart],
-        conditions: Conditions = Conditions(),
+        conditions: Conditions = ALWAYS,
         claimed: Mapping[str, str] | None = None,
     ) -> Version:
         """Make one object of the listed parts; the others are discarded.
@@ -419,9 +422,7 @@ def _bucket_in(t: Transaction, name: str) -> Bucket:
     if not rows:
         raise S3Error("NoSuchBucket", BucketName=name)
     owner, region, versioning, settings = rows[0]
-    return Bucket(
-        name, owner, datetime.fromtimestamp(0, UTC), region, versioning, json.loads(settings)
-    )
+    return Bucket(name, owner, EPOCH, region, versioning, json.loads(settings))
 
 
 def _checksum_of_parts(

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from amazonian.s3.metadata import Details, Version
-from amazonian.s3.preconditions import Conditions
+from amazonian.s3.preconditions import ALWAYS, Conditions
 from amazonian.s3.store import Body, Store
+
+NO_DETAILS = Details()
 
 
 def put(
@@ -16,8 +18,8 @@ def put(
     bucket: str,
     key: str,
     body: Body,
-    details: Details = Details(),
-    conditions: Conditions = Conditions(),
+    details: Details = NO_DETAILS,
+    conditions: Conditions = ALWAYS,
 ) -> Version:
     """Store an object: first its bytes, then its name.
 

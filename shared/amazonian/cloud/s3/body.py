@@ -55,7 +55,7 @@ class RequestBody:
         if len(given) > 1:
             raise S3Error(
                 "InvalidRequest",
-                "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+                "Expecting a single x-amz-checksum- header; several are not allowed.",
             )
         if given:
             value = self._headers[checksums.header(given[0])]

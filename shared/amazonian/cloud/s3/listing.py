@@ -216,7 +216,7 @@ def list_object_versions(context: Context) -> Response:
     if more:
         next_id = versions[-1].version_id if isinstance(position, tuple) else None
         next_key = encode(versions[-1].key if next_id else prefixes[-1])
-    response = document(
+    return document(
         "ListVersionsResult",
         {
             "Name": request.bucket,
@@ -247,7 +247,6 @@ def list_object_versions(context: Context) -> Response:
             "CommonPrefixes": [{"Prefix": encode(p)} for p in prefixes],
         },
     )
-    return response
 
 
 @operation(

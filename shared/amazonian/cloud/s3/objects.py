@@ -97,7 +97,7 @@ def copy_source(context: Context) -> Version:
         if error and error.code == "MethodNotAllowed":
             raise S3Error(
                 "InvalidRequest",
-                "The source of a copy request may not specifically refer to a delete marker by version id.",
+                "The source of a copy request may not be a delete marker named by its version id.",
             )
         raise error or S3Error("NoSuchKey")
     source_conditions = attributes.conditions(headers, "x-amz-copy-source-")

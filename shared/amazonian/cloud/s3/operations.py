@@ -188,15 +188,13 @@ def _authorise(context: Context, chosen: Operation) -> None:
     if chosen.versioned_action and request.parameter("versionId") is not None:
         action = chosen.versioned_action
     details = context.version.details if context.version else None
+    absent = chosen.acl_of == "object" and context.version is None
     if context.may(action, chosen.permission, object_details=details):
-        if chosen.acl_of == "object" and context.version is None:
-            # Only who may list the bucket is told that a key is not in it.
-            if not context.may("s3:ListBucket", "READ", key=None):
-                raise S3Error("AccessDenied")
-        return
-    if chosen.acl_of == "object" and context.version is None:
-        if context.may("s3:ListBucket", "READ", key=None):
-            raise context.version_error or S3Error("NoSuchKey")
+        # Only who may list the bucket is told that a key is not in it.
+        if not absent or context.may("s3:ListBucket", "READ", key=None):
+            return
+    elif absent and context.may("s3:ListBucket", "READ", key=None):
+        raise context.version_error or S3Error("NoSuchKey")
     raise S3Error("AccessDenied")
 
 
