@@ -69,20 +69,27 @@ def create_bucket(context: Context) -> Response:
 
 
 def _create(context: Context, bucket: Bucket) -> None:
-    """Create it; the owner who asks again with another ACL is told that the name is taken."""
+    """Create it. In us-east-1 its owner may ask again, in the same words, and nothing changes."""
     try:
         context.store.metadata.create_bucket(bucket)
     except S3Error as error:
-        if error.code == "BucketAlreadyOwnedByYou":
-            existing = context.store.metadata.bucket(bucket.name)
-            if existing.settings.get("acl") != bucket.settings["acl"]:
-                raise S3Error("BucketAlreadyExists") from None
-        raise
+        if error.code != "BucketAlreadyOwnedByYou":
+            raise
+        existing = context.store.metadata.bucket(bucket.name)
+        if existing.settings.get("acl") != bucket.settings["acl"]:
+            raise S3Error("BucketAlreadyExists") from None
+        if existing.region != DEFAULT_REGION or bucket.region != DEFAULT_REGION:
+            raise
 
 
 @operation("HeadBucket", "HEAD", "bucket", action="s3:ListBucket", permission="READ", quick=True)
 def head_bucket(context: Context) -> Response:
-    return Response(200, {"x-amz-bucket-region": context.bucket.region})
+    headers = {"x-amz-bucket-region": context.bucket.region}
+    if context.request.parameter("read-stats") == "true":  # as clients of Ceph's S3 ask
+        count, size = context.store.metadata.usage(context.bucket.name)
+        headers["x-rgw-object-count"], headers["x-rgw-bytes-used"] = str(count), str(size)
+        headers["x-rgw-quota-max-buckets"] = str(MOST_BUCKETS)
+    return Response(200, headers)
 
 
 @operation(

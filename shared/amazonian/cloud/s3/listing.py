@@ -28,7 +28,7 @@ def roll_up(
         fetch: gives up to so many entries behind a position, in order.
         key_of: an entry's key.
         position_of: the position just behind an entry.
-        start: the position at which the page begins.
+        start: the position behind which the page begins.
         limit: how many entries and common prefixes there may be.
 
     Returns:
@@ -37,6 +37,8 @@ def roll_up(
     entries: list[Entry] = []
     prefixes: list[str] = []
     position = start
+    if limit == 0:
+        return entries, prefixes, False, position
     while True:
         room = limit - len(entries) - len(prefixes)
         batch = fetch(position, min(room + 1, MOST_KEYS + 1))
@@ -56,13 +58,22 @@ def roll_up(
             position = position_of(entry)
 
 
+def behind(marker: str, prefix: str, delimiter: str) -> str:
+    """The position behind a marker: if that is a common prefix, behind all that it stands for."""
+    if delimiter and marker.startswith(prefix):
+        cut = marker.find(delimiter, len(prefix))
+        if cut >= 0 and cut + len(delimiter) == len(marker):
+            return after(marker)
+    return marker
+
+
 @operation("ListObjects", "GET", "bucket", action="s3:ListBucket", permission="READ", quick=True)
 def list_objects(context: Context) -> Response:
     request = context.request
     marker = request.parameter("marker", "") or ""
     limit = request.number("max-keys", MOST_KEYS, MOST_KEYS)
     prefix, delimiter, encode = common_parameters(request)
-    start = after(marker) if delimiter and marker.endswith(delimiter) else marker
+    start = behind(marker, prefix, delimiter)
     versions, prefixes, more, _ = _keys(context, start, prefix, delimiter, limit)
     last = max([v.key for v in versions[-1:]] + prefixes[-1:], default="")
     return document(
@@ -96,14 +107,10 @@ def list_objects_v2(context: Context) -> Response:
     if request.parameter("list-type") != "2":
         return list_objects(context)
     token = request.parameter("continuation-token")
-    if token == "":
-        raise S3Error("InvalidArgument", "The continuation token provided is incorrect")
     start_after = request.parameter("start-after")
     limit = request.number("max-keys", MOST_KEYS, MOST_KEYS)
     prefix, delimiter, encode = common_parameters(request)
-    start = position_in(token) if token else start_after or ""
-    if not token and delimiter and start.endswith(delimiter):
-        start = after(start)
+    start = position_in(token) if token else behind(start_after or "", prefix, delimiter)
     versions, prefixes, more, position = _keys(context, start, prefix, delimiter, limit)
     with_owner = request.parameter("fetch-owner") == "true"
     return document(
@@ -128,8 +135,6 @@ def list_objects_v2(context: Context) -> Response:
 def _keys(
     context: Context, start: str, prefix: str, delimiter: str, limit: int
 ) -> tuple[list[Version], list[str], bool, str]:
-    if limit == 0:
-        return [], [], False, start
     bucket = context.request.bucket
     return roll_up(
         lambda position, count: context.store.metadata.keys(bucket, prefix, position, count),
@@ -151,6 +156,8 @@ def common_parameters(request: Request) -> tuple[str, str, Callable[[str], str]]
         raise S3Error("InvalidArgument", "Invalid Encoding Method specified in Request")
     prefix = request.parameter("prefix", "") or ""
     delimiter = request.parameter("delimiter", "") or ""
+    if delimiter and request.parameter("allow-unordered") == "true":  # a wish that Ceph's S3 knows
+        raise S3Error("InvalidArgument", "A listing with a delimiter can't be unordered.")
     return prefix, delimiter, url_encoded if encoding == "url" else str
 
 

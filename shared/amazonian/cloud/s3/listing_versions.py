@@ -4,6 +4,7 @@ from typing import Any
 
 from amazonian.cloud.s3.listing import (
     MOST_KEYS,
+    behind,
     common_parameters,
     contents,
     owner_element,
@@ -12,7 +13,12 @@ from amazonian.cloud.s3.listing import (
 from amazonian.cloud.s3.operations import Context, operation
 from amazonian.cloud.s3.wire import Response, document
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Version, after
+from amazonian.s3.metadata import Version
+
+_NEWEST = 2**62
+"""Above every sequence number: where the marked version has been deleted meanwhile, the page
+begins with the newest version of its key, since a client that deletes as it lists must miss none.
+"""
 
 
 @operation(
@@ -30,23 +36,19 @@ def list_object_versions(context: Context) -> Response:
     id_marker = request.parameter("version-id-marker") or None
     limit = request.number("max-keys", MOST_KEYS, MOST_KEYS)
     prefix, delimiter, encode = common_parameters(request)
-    start: Any = after(key_marker) if delimiter and key_marker.endswith(delimiter) else key_marker
+    start: Any = behind(key_marker, prefix, delimiter)
     if id_marker is not None:
         if not key_marker:
             raise S3Error("InvalidArgument", "A version-id marker needs a key marker.")
         marked = metadata.find(request.bucket, key_marker, id_marker)
-        start = (key_marker, marked.seq if marked else None)
+        start = (key_marker, marked.seq if marked else _NEWEST)
 
     def fetch(position: Any, count: int) -> list[Version]:
         key, seq = position if isinstance(position, tuple) else (position, None)
         return metadata.all_versions(request.bucket, prefix, key, seq, count)
 
-    versions, prefixes, more, position = (
-        ([], [], False, "")
-        if limit == 0
-        else roll_up(
-            fetch, lambda v: v.key, lambda v: (v.key, v.seq), start, prefix, delimiter, limit
-        )
+    versions, prefixes, more, position = roll_up(
+        fetch, lambda v: v.key, lambda v: (v.key, v.seq), start, prefix, delimiter, limit
     )
     next_key = next_id = None
     if more:
