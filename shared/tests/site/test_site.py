@@ -139,19 +139,19 @@ def test_a_slider_moves_its_figure_by_keyboard(
         slider = explorer.locator("input[type=range]").first
         slider.focus()
         before = (
-            explorer.locator(".frame").inner_html(),
+            explorer.locator(".frame.wide").inner_html(),
             explorer.locator("[role=status]").inner_text(),
             slider.get_attribute("aria-valuetext"),
         )
         at_the_end = slider.evaluate("e => e.value === e.max")
         page.keyboard.press("ArrowLeft" if at_the_end else "ArrowRight")
         after = (
-            explorer.locator(".frame").inner_html(),
+            explorer.locator(".frame.wide").inner_html(),
             explorer.locator("[role=status]").inner_text(),
             slider.get_attribute("aria-valuetext"),
         )
         assert all(old != new for old, new in zip(before, after, strict=True))
-        assert explorer.locator(".frame svg[role=img]").get_attribute("aria-label")
+        assert explorer.locator(".frame.wide svg[role=img]").get_attribute("aria-label")
 
 
 def test_search_finds_jitter(browser: sync_api.Browser, address: str) -> None:
