@@ -377,6 +377,21 @@ class _Handing(coalescing.Coalescer):
         return flight.result()
 
 
+@wrong(coalescing, feedback="a wait with a timeout ends although the fetch has not")
+class Coalescer__gives_up_after_a_minute(_Handing):
+    def shared(self, flight, key, fetch):
+        return flight.result(timeout=60)
+
+
+@wrong(coalescing, feedback="it waits; 1 call of fetch")
+class Coalescer__fetches_for_itself_after_ten_seconds(_Handing):
+    def shared(self, flight, key, fetch):
+        try:
+            return flight.result(timeout=10)
+        except TimeoutError:
+            return fetch()
+
+
 @wrong(coalescing, feedback="0 is an answer like any other, for the waiters too")
 class Coalescer__asks_again_for_a_zero(_Handing):
     def shared(self, flight, key, fetch):

@@ -1,5 +1,6 @@
 """What lab 1.4 asks of request coalescing, with real threads."""
 
+import contextlib
 import gc
 import sys
 import threading
@@ -22,13 +23,18 @@ class OriginDownError(Exception):
 class _Caller:
     """A thread that makes one call and keeps what came of it."""
 
-    def __init__(self, function: object, *args: object):
-        self.ended = threading.Event()
+    def __init__(self, function: object, *args: object, patient: bool = True):
+        self.ended, self.ident = threading.Event(), 0
         self._function, self._args = function, args
         self._answer: Answer | None = None
+        if patient:
+            self.start()
+
+    def start(self) -> None:
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
+        self.ident = threading.get_ident()
         try:
             self._answer = Answer(self._function(*self._args), None)
         except BaseException as error:
@@ -379,6 +385,53 @@ def nobody_is_left_waiting(coalescer_class):
     _, answers = _together(coalescer_class, 3, error)
     for answer in answers:
         _raises_the_very(answer, error, "`except Exception` does not catch a SystemExit")
+
+
+@contextlib.contextmanager
+def _no_patience(thread: "_Caller"):
+    """While it lasts, a bounded wait of this thread is over at once, as after a long time."""
+    wait = threading.Condition.wait
+
+    def wait_no_longer(condition, timeout=None):
+        if timeout is not None and threading.get_ident() == thread.ident:
+            timeout = min(timeout, 0.005)
+        return wait(condition, timeout)
+
+    threading.Condition.wait = wait_no_longer  # Event and Future wait by it too
+    try:
+        yield
+    finally:
+        threading.Condition.wait = wait
+
+
+@about.rule("Coalescer")
+def waiting_has_no_end_of_its_own(coalescer_class):
+    """Whoever waits for a fetch waits for as long as it takes, be it an hour."""
+    coalescer = call(coalescer_class).made
+    given("a thread whose fetch takes an hour, and a second one that waits for it")
+    fetch, key = _Fetch("slow"), _Key(2)
+    first = _begun(coalescer, key, fetch)
+    second = _Caller(coalescer.do, key, fetch, patient=False)
+    with _no_patience(second):
+        second.start()
+        key.all_inside.wait(PATIENCE_S)
+        gave_up = second.ended.wait(0.05)
+        fetch.go_on.set()
+        look = (
+            "a wait with a timeout ends although the fetch has not: whoever waits has no say in "
+            "how long that takes"
+        )
+        answers = [first.answer(), second.answer()]
+    if gave_up or fetch.calls != 1:
+        second_got = answers[1].came_back()
+        raise fail(
+            f"the second one did not wait for the end, {fetch.calls} calls of fetch; it got: "
+            f"{second_got}",
+            "it waits; 1 call of fetch",
+            look,
+        )
+    for answer in answers:
+        answer.equals("slow", look)
 
 
 @about.rule("Coalescer")
