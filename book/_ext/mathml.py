@@ -17,6 +17,9 @@ def _mathml(latex: str, display: str) -> str:
 
 def _inline(self: HTML5Translator, node: nodes.math) -> None:
     self.body.append(_mathml(node.astext(), "inline"))
+    after = node.next_node(descend=False, siblings=True)
+    if isinstance(after, nodes.Text) and after.astext()[:1] in set(".,;:!?)"):
+        self.body.append("\N{WORD JOINER}")  # else a line may begin with the full stop
     raise nodes.SkipNode
 
 

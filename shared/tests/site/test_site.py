@@ -115,6 +115,27 @@ def test_a_page_is_whole_accessible_and_fits_a_phone_with_all_other_hosts_blocke
         assert not problems, "\n".join(problems)
 
 
+SMALLEST_TEXT = """() => {
+  let smallest = Infinity;
+  for (const drawing of document.querySelectorAll(".bd-article figure svg, course-explore svg")) {
+    const scale = drawing.getBoundingClientRect().width / drawing.viewBox.baseVal.width;
+    if (!scale) continue;  // the form that is not shown
+    for (const text of drawing.querySelectorAll("text")) {
+      smallest = Math.min(smallest, scale * parseFloat(getComputedStyle(text).fontSize));
+    }
+  }
+  return smallest;
+}"""
+
+
+@pytest.mark.parametrize("name", [n for n in PAGES if n.startswith(("book/", "solutions"))])
+def test_the_text_of_figures_can_be_read_on_a_phone(
+    browser: sync_api.Browser, address: str, name: str
+) -> None:
+    with Visit(browser, address, PHONE) as visit:
+        assert visit.open(name).evaluate(SMALLEST_TEXT) >= 11  # CSS pixels
+
+
 def test_dark_mode_is_taken_from_the_reader(browser: sync_api.Browser, address: str) -> None:
     with Visit(browser, address, DESKTOP, "dark") as visit:
         page = visit.open("book/index.html")
