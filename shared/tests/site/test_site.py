@@ -136,6 +136,34 @@ def test_the_text_of_figures_can_be_read_on_a_phone(
         assert visit.open(name).evaluate(SMALLEST_TEXT) >= 11  # CSS pixels
 
 
+def test_formulas_are_set_by_the_fonts_own_measures(
+    browser: sync_api.Browser, address: str
+) -> None:
+    with Visit(browser, address, DESKTOP) as visit:
+        page = visit.open("solutions/01_4_caching.html")
+        heights = page.evaluate(
+            "[...document.querySelectorAll('.math-block munder mo, p math mo')]"
+            ".map(e => [e.textContent, e.getBoundingClientRect().height])"
+        )
+        sums = [height for sign, height in heights if sign == "\u2211"]
+        others = [height for sign, height in heights if sign == "+"]
+        assert min(sums) > 1.2 * max(others)  # without a MATH table they are as high as any sign
+
+
+def test_pages_to_look_things_up_read_well(browser: sync_api.Browser, address: str) -> None:
+    with Visit(browser, address, DESKTOP) as visit:
+        page = visit.open("genindex.html")
+        assert page.get_by_text("amazonian.resilience.retries (module)").count() == 1
+        assert page.get_by_text("module", exact=True).count() == 0
+        bibliography = visit.open("book/bibliography.html").locator("article").inner_text()
+        assert "Builders’ Library, 2019. aws.amazon.com/" in bibliography
+        assert "URL:" not in bibliography
+        page = visit.open("search.html?q=served")
+        page.wait_for_selector("#search-results .context")
+        found = page.locator("#search-results .context").all_inner_texts()
+        assert any("hard TTL The age" in text for text in found)
+
+
 def test_dark_mode_is_taken_from_the_reader(browser: sync_api.Browser, address: str) -> None:
     with Visit(browser, address, DESKTOP, "dark") as visit:
         page = visit.open("book/index.html")
