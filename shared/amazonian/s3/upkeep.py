@@ -153,9 +153,10 @@ class Upkeep:
                 payload = name.removesuffix(PARTIAL)
                 if not is_payload(payload):
                     yield Finding(device, name, "unknown")
-                elif name != payload and not (payload in self.writers or payload in self.readers):
-                    if _is_there(self.reachable[device], name):  # else its write has ended since
-                        yield Finding(device, name, "leftover")
+                elif name == payload or payload in self.writers or payload in self.readers:
+                    continue
+                elif _is_there(self.reachable[device], name):  # else its write has ended since
+                    yield Finding(device, name, "leftover")
 
     def _repair(self, examination: Examination, report: RepairReport) -> None:
         """Put every fragment where it belongs; only then remove what is too much."""

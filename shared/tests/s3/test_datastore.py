@@ -20,6 +20,7 @@ from amazonian.s3.powercuts import powered
 from amazonian.s3.reading import PayloadLostError
 
 MIB = 1024 * 1024
+PATIENCE_S = 10.0
 
 
 def ids(seed: int = 0):
@@ -42,7 +43,8 @@ def files(folder: Path) -> list[str]:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[DataStore]:
     """Small cells, so that a few KiB have many stripes; nothing is really flushed."""
-    with DataStore(powered(paths(tmp_path)), unit_bytes=256, new_id=ids()) as store:
+    devices = powered(paths(tmp_path))
+    with DataStore(devices, unit_bytes=256, hedge_s=PATIENCE_S, new_id=ids()) as store:
         yield store
 
 
@@ -202,9 +204,13 @@ def test_an_aborted_write_leaves_nothing(store: DataStore, tmp_path: Path) -> No
 
 
 def test_an_exception_in_the_block_aborts_the_write(store: DataStore, tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), store.writer() as writer:
-        writer.write(bytes(3000))
-        raise ZeroDivisionError
+    def write() -> None:
+        with store.writer() as writer:
+            writer.write(bytes(3000))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write()
     assert files(tmp_path) == []
 
 
