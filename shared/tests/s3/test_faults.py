@@ -1,6 +1,7 @@
 """The data store while devices fail, fill up, stall, rot, come and go, and lose power."""
 
 import errno
+import os
 import random
 import shutil
 import tempfile
@@ -33,6 +34,17 @@ from amazonian.s3.writing import NoSpaceError, NotEnoughDevicesError
 UNIT = 128
 SIZES = (0, 1, 300, 512, 2000)  # one stripe holds 512 bytes
 HEDGE_S = 0.02
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """In memory where the system has a folder for that: these tests make many small files."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
 
 
 def ids(seed: int = 0) -> Callable[[], uuid.UUID]:
