@@ -112,6 +112,7 @@ def _is_text(answer: Answer, wanted: list[str], look: str) -> None:
     """Compare line by line, and name the line that differs."""
     value = answer.value("\n".join(wanted), look)
     if not isinstance(value, str):
+        look = 'join the lines to one text: "\\n".join(lines)'
         raise answer.broken("a text\n" + "\n".join(wanted), look)
     lines = value.split("\n")
     for number, (line, expected) in enumerate(zip(lines, wanted, strict=False)):
@@ -320,7 +321,8 @@ def everything_is_covered(string_to_sign):
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         call(string_to_sign, amz_date, scope, canonical).equals(
             f"AWS4-HMAC-SHA256\n{amz_date}\n{scope}\n{digest}",
-            look="time and scope as they are, the canonical request as its hash",
+            look="time and scope as they are, the canonical request as its hash; sha256_hex "
+            "takes its UTF-8",
         )
 
 
