@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from amazonian.cloud.s3 import (  # noqa: F401 (the imports register the operations)
     buckets,
     cors,
+    deleting,
     grants,
     listing,
     locks,
     multipart,
     objects,
     postform,
+    reading,
     tagging,
 )
 from amazonian.cloud.s3.operations import Context, find_operation, perform
