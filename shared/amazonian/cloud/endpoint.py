@@ -106,15 +106,16 @@ class Application:
         loop = asyncio.get_running_loop()
         body = IncomingBody(receive, loop)
         # Who asks whether to go on is told so by the first look at the body, be it empty.
+        expects = _awaits_permission(headers)
         has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-        body.ended = not (has_body or _expects(headers))
+        body.ended = not (has_body or expects)
         with contextlib.suppress(ClientGoneError):
             service = _SCOPE.search(headers.get("authorization", ""))
             if service and service[1] != "s3" and self._gateway.serves(service[1]):
                 response = await self._call(scope, headers, body)
             else:
                 response = await self._answer_s3(scope, headers, body)
-            if _expects(headers) and not body.begun:  # it still holds the body back: end the connection
+            if expects and not body.begun:  # it still holds the body back: end the connection
                 response.headers["connection"] = "close"
                 body.ended = True
             await self._send(response, scope["method"], send)
@@ -142,7 +143,7 @@ class Application:
         operation = prepared.operation
         if operation and operation.quick and self.store.metadata.database.local:
             return self._s3.perform(prepared)
-        if not body.ended and not _expects(headers):
+        if not body.ended and not _awaits_permission(headers):
             await body.begin()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._s3.perform, prepared)
@@ -205,8 +206,8 @@ def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
     return found
 
 
-def _expects(headers: dict[str, str]) -> bool:
-    """Whether the client sends its body only when told to go on."""
+def _awaits_permission(headers: dict[str, str]) -> bool:
+    """Whether the client sends its body only when told to, which reading from it does."""
     return headers.get("expect", "").lower() == "100-continue"
 
 
