@@ -67,6 +67,8 @@ def delete_objects(context: Context) -> Response:
             raise S3Error("MalformedXML")
         version_id = child_text(element, "VersionId") or None
         etag, size = child_text(element, "ETag"), child_text(element, "Size")
+        if size and not size.isdigit():
+            raise S3Error("MalformedXML")
         moment = child_text(element, "LastModifiedTime")
         modified = (parse_date(moment) or parse_iso(moment)) if moment else None
         conditions = DeleteConditions(etag, modified, int(size) if size else None)

@@ -10,12 +10,16 @@ from amazonian.cloud.s3 import (  # noqa: F401 (the imports register the operati
     deleting,
     grants,
     listing,
+    listing_buckets,
+    listing_uploads,
+    listing_versions,
     locks,
     multipart,
     objects,
     postform,
     reading,
     tagging,
+    unconfigured,
 )
 from amazonian.cloud.s3.operations import Context, find_operation, perform
 from amazonian.cloud.s3.wire import Request, Response, error_response
