@@ -23,8 +23,9 @@ from amazonian.cloud.s3 import (  # noqa: F401 (the imports register the operati
 )
 from amazonian.cloud.s3.operations import Context, find_operation, perform
 from amazonian.cloud.s3.wire import Request, Response, error_response
+from amazonian.iam import sigv2, sigv4
 from amazonian.iam.identities import Identities
-from amazonian.iam.sigv4 import SignatureError, verify
+from amazonian.iam.sigv4 import SignatureError
 from amazonian.s3.errors import S3Error
 from amazonian.s3.reading import PayloadLostError
 from amazonian.s3.store import Store
@@ -57,13 +58,17 @@ class S3Front:
 
     def _authenticate(self, context: Context) -> None:
         moment = datetime.fromtimestamp(self.store.metadata.clock.now_s(), UTC)
+        signed, secret_of = context.request.signed, self.identities.secret_of
         try:
-            signature = verify(context.request.signed, self.identities.secret_of, moment)
+            if sigv2.carried(signed):
+                signature = sigv2.verify(signed, context.request.resource, secret_of, moment)
+            else:
+                signature = sigv4.verify(signed, secret_of, moment)
+            if signature is not None:
+                context.signature = signature
+                context.caller = self.identities.caller(signature.access_key_id, signature.token)
         except SignatureError as error:
             raise S3Error(error.code, error.message, status=error.status) from None
-        if signature is not None:
-            context.signature = signature
-            context.caller = self.identities.caller(signature.access_key_id)
 
     def perform(self, context: Context) -> Response:
         """Carry out what was prepared; errors become responses too."""
