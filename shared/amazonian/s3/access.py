@@ -17,6 +17,8 @@ from amazonian.s3.metadata import Bucket, Details
 
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 OWNER_ENFORCED = "BucketOwnerEnforced"
+OWNER_PREFERRED = "BucketOwnerPreferred"
+OWNERSHIPS = (OWNER_ENFORCED, OWNER_PREFERRED, "ObjectWriter")
 
 
 @dataclass(frozen=True)
