@@ -3,12 +3,13 @@
 import json
 from typing import Any
 
-from amazonian.cloud.s3.buckets import set_setting
+from amazonian.cloud.s3.buckets import change, set_setting
 from amazonian.cloud.s3.operations import Context, operation
 from amazonian.cloud.s3.wire import Response, child_text, document, parse_document
 from amazonian.iam.policy import MalformedPolicyError, Policy
 from amazonian.s3 import access
 from amazonian.s3.errors import S3Error
+from amazonian.s3.metadata import with_setting
 
 # --- policy -----------------------------------------------------------------------------------
 
@@ -28,17 +29,30 @@ def put_bucket_policy(context: Context) -> Response:
         parsed = Policy.parse(text, resource_policy=True)
     except MalformedPolicyError as error:
         raise S3Error("MalformedPolicy", str(error)) from None
-    _check_resources(context, json.loads(text))
+    _check_statements(context, json.loads(text))
     if access.blocks(context.bucket, "BlockPublicPolicy") and parsed.grants_public():
         raise S3Error("AccessDenied")
-    set_setting(context, "policy", text)
+    confirmed = context.request.headers.get("x-amz-confirm-remove-self-bucket-access", "")
+    _set_policy(context, text, confirmed.lower() == "true" or None)
     return Response(204)
 
 
-def _check_resources(context: Context, policy: dict[str, Any]) -> None:
-    """A bucket's policy speaks of that bucket alone."""
+def _set_policy(context: Context, text: str | None, binds_root: bool | None = None) -> None:
+    """Replace the policy, and whether it may shut out the root of the bucket's own account."""
+    change(
+        context,
+        lambda bucket: with_setting(
+            with_setting(bucket, "policy", text), "policy_binds_root", binds_root
+        ),
+    )
+
+
+def _check_statements(context: Context, policy: dict[str, Any]) -> None:
+    """A bucket's policy speaks of that bucket alone, and names those whom it lets in."""
     statements = policy["Statement"]
     for statement in statements if isinstance(statements, list) else [statements]:
+        if statement["Effect"] == "Allow" and "NotPrincipal" in statement:
+            raise S3Error("MalformedPolicy", "Allow with NotPrincipal is not allowed.")
         resources = statement.get("Resource", statement.get("NotResource", []))
         for resource in [resources] if isinstance(resources, str) else resources:
             name = resource.rpartition(":::")[2].partition("/")[0]
@@ -54,7 +68,7 @@ def _check_resources(context: Context, policy: dict[str, Any]) -> None:
     action="s3:DeleteBucketPolicy",
 )
 def delete_bucket_policy(context: Context) -> Response:
-    set_setting(context, "policy", None)
+    _set_policy(context, None)
     return Response(204)
 
 
@@ -66,10 +80,7 @@ def delete_bucket_policy(context: Context) -> Response:
     action="s3:GetBucketPolicyStatus",
 )
 def get_bucket_policy_status(context: Context) -> Response:
-    policy = access.bucket_policy(context.bucket)
-    if policy is None:
-        raise S3Error("NoSuchBucketPolicy", "The bucket policy does not exist")
-    return document("PolicyStatus", {"IsPublic": policy.grants_public()})
+    return document("PolicyStatus", {"IsPublic": access.is_public(context.bucket)})
 
 
 # --- public access and ownership --------------------------------------------------------------

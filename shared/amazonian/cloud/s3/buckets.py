@@ -8,6 +8,7 @@ from amazonian.cloud.s3 import grants
 from amazonian.cloud.s3.operations import Context, operation
 from amazonian.cloud.s3.wire import Response, child_text, document, parse_document
 from amazonian.s3 import access, objectlock
+from amazonian.s3.acl import canned
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Bucket, with_setting
 from amazonian.s3.naming import check_bucket_name
@@ -53,7 +54,8 @@ def create_bucket(context: Context) -> Response:
     if not context.may("s3:CreateBucket"):
         raise S3Error("AccessDenied")
     acl = grants.parse_headers(context, request.headers, context.owner, context.owner)
-    if access.acls_disabled(bucket) and grants.asks_for_acl(request.headers):
+    private = acl == canned("private", context.owner, context.owner)
+    if access.acls_disabled(bucket) and not private:
         raise S3Error(
             "InvalidBucketAclWithObjectOwnership",
             "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
