@@ -73,7 +73,8 @@ def check_removal(version: Version, now: datetime, bypass: bool) -> None:
 def check_change(
     kept: Details, wanted: dict[str, str], version: Version, now: datetime, bypass: bool
 ) -> None:
-    """Whether the retention may become `wanted`: longer always, otherwise only by a bypass.
+    """Whether the retention may become `wanted`: longer always, anything else (another mode too)
+    only by a bypass.
 
     Raises:
         S3Error: ``AccessDenied``.
@@ -82,7 +83,7 @@ def check_change(
         bool(wanted)
         and bool(kept.retention)
         and until(wanted) >= until(kept.retention)
-        and (wanted["mode"] == kept.retention["mode"] or wanted["mode"] == "COMPLIANCE")
+        and wanted["mode"] == kept.retention["mode"]
     )
     if not longer and not may_bypass(version, now, bypass):
         raise S3Error("AccessDenied", "Access Denied because object protected by object lock.")

@@ -42,7 +42,8 @@ class S3Front:
         context = Context(self.store, self.identities, request)
         try:
             if request.method == "OPTIONS":
-                return cors.preflight(self.store.metadata.bucket(request.bucket), request)
+                bucket = self.store.metadata.bucket(request.bucket)
+                return self._finish(context, cors.preflight(bucket, request))
             self._authenticate(context)
             context.operation = find_operation(request)
         except S3Error as error:
