@@ -11,6 +11,8 @@ from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Bucket, Details, Version
 
 MODES = ("GOVERNANCE", "COMPLIANCE")
+LONGEST = {"days": 36_500, "years": 100}
+"""The longest default retention, in either unit."""
 
 
 def enabled(bucket: Bucket) -> bool:
