@@ -50,13 +50,14 @@ class IncomingBody:
     def __init__(self, receive: Any, loop: asyncio.AbstractEventLoop):
         self._receive, self._loop = receive, loop
         self._first = b""
-        self.ended = False
+        self.begun = self.ended = False
 
     async def begin(self) -> None:
         """Take what arrives first, so that a small body is all there."""
         self._first = await self._gather()
 
     async def _gather(self) -> bytes:
+        self.begun = True
         pieces, size = [], 0
         while not self.ended and size < PIECE_BYTES:
             message = await self._receive()
@@ -100,14 +101,19 @@ class Application:
         headers = _headers(scope["headers"])
         loop = asyncio.get_running_loop()
         body = IncomingBody(receive, loop)
+        # Who asks whether to go on is told so by the first look at the body, be it empty.
+        expects = headers.get("expect", "").lower() == "100-continue"
         has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-        body.ended = not has_body
+        body.ended = not (has_body or expects)
         with contextlib.suppress(ClientGoneError):
             service = _SCOPE.search(headers.get("authorization", ""))
             if service and service[1] != "s3" and self._gateway.serves(service[1]):
                 response = await self._call(scope, headers, body)
             else:
                 response = await self._answer_s3(scope, headers, body)
+            if expects and not body.begun:  # it still holds the body back: end the connection
+                response.headers["connection"] = "close"
+                body.ended = True
             await self._send(response, scope["method"], send)
             await body.rest()
 

@@ -45,16 +45,16 @@ class Claim:
     presigned: bool
 
 
-def malformed(message: str) -> SignatureError:
-    text = f"The authorization header is malformed; {message}"
+def _malformed(message: str) -> SignatureError:
+    text = f"The authorization header is _malformed; {message}"
     return SignatureError("AuthorizationHeaderMalformed", text, 400)
 
 
-def bad_query(message: str, status: int = 400) -> SignatureError:
+def _bad_query(message: str, status: int = 400) -> SignatureError:
     return SignatureError("AuthorizationQueryParametersError", message, status)
 
 
-_CREDENTIAL = re.compile(r"(.+)/(\d{8})/([^/]*)/([^/]+)/aws4_request")
+_CREDENTIAL = re.compile(r"(.+)/([0-9]{8})/([^/]*)/([^/]+)/aws4_request")
 _CREDENTIAL_FORM = (
     'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".'
 )
@@ -66,12 +66,12 @@ def scope_of(credential: str) -> tuple[str, ...] | None:
     return found.groups() if found else None
 
 
-def claim_in_header(authorization: str, secret_of: SecretOf) -> Claim:
+def _claim_in_header(authorization: str, secret_of: SecretOf) -> Claim:
     scheme, _, rest = authorization.strip().partition(" ")
     if not scheme:
         raise SignatureError("AccessDenied", "Access Denied")
     if scheme == "AWS":
-        raise older_form(rest, secret_of)
+        raise _older_form(rest, secret_of)
     if scheme != ALGORITHM:
         raise SignatureError("InvalidArgument", "Unsupported Authorization Type", 400)
     parts = {}
@@ -80,18 +80,18 @@ def claim_in_header(authorization: str, secret_of: SecretOf) -> Claim:
         parts[name] = value
     for name in ("Credential", "SignedHeaders", "Signature"):
         if not parts.get(name):
-            raise malformed(
+            raise _malformed(
                 f"the authorization header requires three components: Credential, "
                 f"SignedHeaders, and Signature; {name} is missing."
             )
     scope = scope_of(parts["Credential"])
     if scope is None:
-        raise malformed(_CREDENTIAL_FORM)
+        raise _malformed(_CREDENTIAL_FORM)
     names = tuple(parts["SignedHeaders"].lower().split(";"))
     return Claim(*scope, names, parts["Signature"], False)
 
 
-def older_form(rest: str, secret_of: SecretOf) -> SignatureError:
+def _older_form(rest: str, secret_of: SecretOf) -> SignatureError:
     """Signature Version 2 is not served; say what is wrong as S3 does."""
     access_key_id, colon, _ = rest.partition(":")
     if not colon:
@@ -121,22 +121,44 @@ def query_parameters(query: str) -> dict[str, str]:
     return parameters
 
 
-def claim_in_query(parameters: Mapping[str, str]) -> Claim:
+def _claim_in_query(parameters: Mapping[str, str]) -> Claim:
     if any(f"X-Amz-{name}" not in parameters for name in _IN_QUERY):
         names = ", ".join(f"X-Amz-{name}" for name in _IN_QUERY)
-        raise bad_query(f"Query-string authentication version 4 requires the {names} parameters.")
+        raise _bad_query(f"Query-string authentication version 4 requires the {names} parameters.")
     if parameters["X-Amz-Algorithm"] != ALGORITHM:
-        raise bad_query(f'X-Amz-Algorithm only supports "{ALGORITHM}"')
+        raise _bad_query(f'X-Amz-Algorithm only supports "{ALGORITHM}"')
     scope = scope_of(parameters["X-Amz-Credential"])
     if scope is None:
-        raise bad_query(f"Error parsing the X-Amz-Credential parameter; {_CREDENTIAL_FORM}")
+        raise _bad_query(f"Error parsing the X-Amz-Credential parameter; {_CREDENTIAL_FORM}")
     names = tuple(parameters["X-Amz-SignedHeaders"].lower().split(";"))
     return Claim(*scope, names, parameters["X-Amz-Signature"], True)
 
 
+def read_claim(
+    headers: Mapping[str, str], parameters: Mapping[str, str], secret_of: SecretOf
+) -> Claim | None:
+    """The claim of a request, wherever it is; None if there is none.
+
+    Raises:
+        SignatureError: it is unreadable, or there are two.
+    """
+    in_query = "X-Amz-Algorithm" in parameters or "X-Amz-Signature" in parameters
+    authorization = headers.get("authorization")
+    if authorization is not None and in_query:
+        text = "Only one auth mechanism allowed: the query or the Authorization header"
+        raise SignatureError("InvalidArgument", text, 400)
+    if in_query:
+        return _claim_in_query(parameters)
+    if authorization is not None:
+        return _claim_in_header(authorization, secret_of)
+    if "AWSAccessKeyId" in parameters and "Signature" in parameters:
+        raise _older_form(f"{parameters['AWSAccessKeyId']}:", secret_of)
+    return None
+
+
 # --- times ------------------------------------------------------------------------------------
 
-_AMZ_DATE = re.compile(r"\d{8}T\d{6}Z")
+_AMZ_DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 
 @lru_cache(maxsize=256)
@@ -153,36 +175,53 @@ def _time(text: str) -> datetime | None:
     return found if found.year >= 1970 else None
 
 
-def signed_at_in_header(headers: Mapping[str, str], now: datetime) -> datetime:
-    written = headers.get("x-amz-date")
-    signed_at = _time(headers.get("date", "") if written is None else written)
-    if signed_at is None:
+def signed_at(
+    claim: Claim, headers: Mapping[str, str], parameters: Mapping[str, str], now: datetime
+) -> str:
+    """When the request was signed, as in 20261126T210000Z.
+
+    Raises:
+        SignatureError: it does not say so, says it twice differently, or `now` is too far away.
+    """
+    if claim.presigned:
+        written = parameters["X-Amz-Date"]
+        _check_expiry(_time(written), parameters, now)
+    else:
+        written = headers.get("x-amz-date")
+        written = headers.get("date", "") if written is None else written
+        _check_skew(_time(written), now)
+    found = written if _AMZ_DATE.fullmatch(written) else f"{_time(written):%Y%m%dT%H%M%SZ}"
+    if found[:8] != claim.date:
+        text = f'Invalid credential date "{claim.date}". This date is not the same as X-Amz-Date'
+        raise _bad_query(text) if claim.presigned else _malformed(text)
+    return found
+
+
+def _check_skew(at: datetime | None, now: datetime) -> None:
+    if at is None:
         text = "AWS authentication requires a valid Date or x-amz-date header"
         raise SignatureError("AccessDenied", text)
-    if abs(now - signed_at) > LARGEST_SKEW:
+    if abs(now - at) > LARGEST_SKEW:
         text = "The difference between the request time and the current time is too large."
         raise SignatureError("RequestTimeTooSkewed", text)
-    return signed_at
 
 
-def signed_at_in_query(parameters: Mapping[str, str], now: datetime) -> datetime:
-    signed_at = _time(parameters["X-Amz-Date"])
-    if signed_at is None or not _AMZ_DATE.fullmatch(parameters["X-Amz-Date"]):
+def _check_expiry(at: datetime | None, parameters: Mapping[str, str], now: datetime) -> None:
+    if at is None or not _AMZ_DATE.fullmatch(parameters["X-Amz-Date"]):
         text = "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""
-        raise bad_query(text)
+        raise _bad_query(text)
     if not re.fullmatch(r"-?[0-9]{1,18}", parameters["X-Amz-Expires"]):
-        raise bad_query("X-Amz-Expires should be a number")
+        raise _bad_query("X-Amz-Expires should be a number")
     expires_s = int(parameters["X-Amz-Expires"])
     if expires_s < 0:
-        raise bad_query("X-Amz-Expires must be non-negative", 403)
+        raise _bad_query("X-Amz-Expires must be non-negative", 403)
     if expires_s > LONGEST_EXPIRY_S:
         text = f"X-Amz-Expires must be less than a week (in seconds), {LONGEST_EXPIRY_S}"
-        raise bad_query(text, 403)
-    if signed_at - now > LARGEST_SKEW:
+        raise _bad_query(text, 403)
+    if at - now > LARGEST_SKEW:
         raise SignatureError("AccessDenied", "Request is not valid yet")
-    if now >= signed_at + timedelta(seconds=expires_s):
+    if now >= at + timedelta(seconds=expires_s):
         raise SignatureError("AccessDenied", "Request has expired")
-    return signed_at
 
 
 # --- what is signed ----------------------------------------------------------------------------

@@ -23,17 +23,12 @@ from amazonian.iam.claims import (
     ALGORITHM,
     SecretOf,
     SignatureError,
-    bad_query,
     check_what_is_signed,
-    claim_in_header,
-    claim_in_query,
     claimed_payload_hash,
-    malformed,
-    older_form,
     query_parameters,
+    read_claim,
     scope_of,
-    signed_at_in_header,
-    signed_at_in_query,
+    signed_at,
     unknown_key,
 )
 
@@ -107,9 +102,10 @@ def uri_encode(text: str, keep: str = "") -> str:
     Args:
         keep: further characters that stay as they are.
     """
-    return quote(unquote_to_bytes(text), safe=keep)
+    return text if _PLAIN.fullmatch(text) else quote(unquote_to_bytes(text), safe=keep)
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9/._~-]*")
 
 
@@ -247,32 +243,16 @@ def verify(
     Raises:
         SignatureError: the signature is unreadable, of another time, or of another secret.
     """
-    request = replace(request, headers=_texts(request.headers))
-    parameters = query_parameters(request.query) if "=" in request.query else {}
-    in_query = "X-Amz-Algorithm" in parameters or "X-Amz-Signature" in parameters
-    authorization = request.headers.get("authorization")
-    if authorization is not None and in_query:
-        text = "Only one auth mechanism allowed: the query or the Authorization header"
-        raise SignatureError("InvalidArgument", text, 400)
-    if in_query:
-        claim = claim_in_query(parameters)
-    elif authorization is not None:
-        claim = claim_in_header(authorization, secret_of)
-    elif "AWSAccessKeyId" in parameters and "Signature" in parameters:
-        raise older_form(f"{parameters['AWSAccessKeyId']}:", secret_of)
-    else:
+    request = _readable(request)
+    in_query = "X-Amz-" in request.query or "Signature=" in request.query
+    parameters = query_parameters(request.query) if in_query else {}
+    claim = read_claim(request.headers, parameters, secret_of)
+    if claim is None:
         return None
     secret = secret_of(claim.access_key_id)
     if secret is None:
         raise unknown_key()
-    if in_query:
-        signed_at = signed_at_in_query(parameters, now)
-    else:
-        signed_at = signed_at_in_header(request.headers, now)
-    amz_date = signed_at.strftime("%Y%m%dT%H%M%SZ")
-    if amz_date[:8] != claim.date:
-        text = f'Invalid credential date "{claim.date}". This date is not the same as X-Amz-Date'
-        raise bad_query(text) if in_query else malformed(text)
+    amz_date = signed_at(claim, request.headers, parameters, now)
     check_what_is_signed(request.headers, claim)
     payload_hash = claimed_payload_hash(request.headers, parameters, claim, body)
     canonical = canonical_request(request, claim.service, claim.signed_headers, payload_hash)
@@ -280,18 +260,14 @@ def verify(
     key = _kept(signing_key, secret, claim.date, claim.region, claim.service)
     expected = signature(key, string_to_sign(amz_date, scope, canonical))
     _compare(claim.signature, expected)
-    token = parameters if in_query else request.headers
+    if claim.presigned:
+        token = parameters.get("X-Amz-Security-Token")
+    else:
+        token = request.headers.get("x-amz-security-token")
     return Signature(
         claim.access_key_id,
-        claim.date,
-        claim.region,
-        claim.service,
-        amz_date,
-        expected,
-        key,
-        payload_hash,
-        claim.presigned,
-        token.get("X-Amz-Security-Token" if in_query else "x-amz-security-token"),
+        *(claim.date, claim.region, claim.service, amz_date),
+        *(expected, key, payload_hash, claim.presigned, token),
     )
 
 
@@ -303,17 +279,17 @@ def _compare(claimed: str, expected: str) -> None:
         raise SignatureError("SignatureDoesNotMatch", text)
 
 
-def _texts(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Header values as the client signed them: bytes that are UTF-8 were meant so."""
-    if all(map(str.isascii, headers.values())):
-        return headers
+def _readable(request: SignedRequest) -> SignedRequest:
+    """With header values as the client signed them: bytes that are UTF-8 were meant so."""
+    if all(map(str.isascii, request.headers.values())):
+        return request
     texts = {}
-    for name, value in headers.items():
+    for name, value in request.headers.items():
         try:
             texts[name] = value.encode("latin-1").decode()
         except UnicodeError:
             texts[name] = value
-    return texts
+    return replace(request, headers=texts)
 
 
 # --- bodies that are signed piece by piece ----------------------------------------------------

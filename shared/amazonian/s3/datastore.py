@@ -9,14 +9,14 @@ A payload never changes. To change an object is to write another payload and to 
 metadata, so no reader ever sees half of a change.
 """
 
+import threading
 import uuid
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import cache, partial
-from queue import Empty, SimpleQueue
 
 from amazonian.s3 import erasure, placement
-from amazonian.s3.device_queues import DeviceQueue, Outcome
+from amazonian.s3.device_queues import DeviceQueue, ask_all
 from amazonian.s3.devices import Buffer, Device
 from amazonian.s3.erasure import ALIGNMENT_BYTES
 from amazonian.s3.fragments import Layout
@@ -24,6 +24,7 @@ from amazonian.s3.holds import DeletedError, Holds
 from amazonian.s3.incidents import Incident, Incidents
 from amazonian.s3.reading import PayloadLostError, PayloadReader, Sources
 from amazonian.s3.rebuilding import rebuild
+from amazonian.s3.upkeep import RepairReport, ScrubReport, Upkeep
 from amazonian.s3.writing import PayloadWriter
 
 UNIT_BYTES = 256 * 1024
@@ -70,7 +71,8 @@ class DataStore:
         self._new_id = new_id
         self._code = cache(lambda k, m: erasure.ReedSolomon(k, m))  # to make one takes milliseconds
         self._queues = {device.name: DeviceQueue(device, threads) for device in devices}
-        self._holds = Holds()
+        self._writers, self._readers = Holds(), Holds()
+        self._repairing = threading.Lock()
         self._finalizer = weakref.finalize(self, _close_all, list(self._queues.values()))
 
     # --- write, read, delete ------------------------------------------------------------------
@@ -82,7 +84,7 @@ class DataStore:
         ``collect`` leaves the payload alone.
         """
         payload = str(self._new_id())
-        self._holds.take(payload)
+        self._writers.take(payload)
         return PayloadWriter(
             self._in_order(payload),
             payload,
@@ -90,7 +92,7 @@ class DataStore:
             self._code(self.k, self.m),
             complete=partial(self._complete, payload),
             report=partial(self._report_unwritten, payload),
-            on_close=partial(self._holds.let_go, payload),
+            on_close=partial(self._writers.let_go, payload),
         )
 
     def write(self, data: Buffer | Iterable[Buffer]) -> str:
@@ -120,10 +122,10 @@ class DataStore:
         if start < 0 or (length is not None and length < 0):
             raise ValueError(f"start and length are not negative: {start}, {length}")
         try:
-            self._holds.take(payload)
+            self._readers.take(payload)
         except DeletedError as error:
             raise PayloadLostError(str(error)) from None
-        let_go = partial(self._holds.let_go, payload)
+        let_go = partial(self._readers.let_go, payload)
         try:
             return PayloadReader(self._sources(payload), start, length, let_go)
         except BaseException:
@@ -135,12 +137,39 @@ class DataStore:
 
         What a device that is out of reach keeps of it, ``collect`` removes later.
         """
-        self._holds.when_free(payload, partial(self._remove, payload, [payload]))
+        self._readers.when_free(payload, partial(self._remove, payload))
 
     def payloads(self) -> Iterator[str]:
         """Every payload of which some device holds a fragment."""
-        names = {name for device in self.devices for name in self._names_on(device)}
-        yield from sorted(name for name in names if _is_payload(name))
+        yield from self._upkeep().payloads()
+
+    # --- keep ---------------------------------------------------------------------------------
+
+    def scrub(self) -> ScrubReport:
+        """Read every cell of every fragment, and report what is rotten, missing or out of place."""
+        return self._upkeep().scrub()
+
+    def repair(self) -> RepairReport:
+        """Rebuild what a scrub would find rotten or missing, and move what is out of place.
+
+        Each payload ends up on those devices that placement prefers among the ones that answer:
+        so a replaced device is filled again, and a new one gets its share.
+        """
+        with self._repairing:
+            return self._upkeep().repair()
+
+    def collect(self, live: Container[str]) -> list[str]:
+        """Remove the payloads that no metadata names, and what interrupted writes have left.
+
+        Args:
+            live: the UUIDs that metadata names. It is asked about each payload after that was
+                found, so let it look into the metadata. A set made before the call lacks what is
+                written during the call: use one only while nobody writes.
+
+        Returns:
+            The UUIDs of which something was removed, or will be when its last reader has ended.
+        """
+        return self._upkeep().collect(live, self.delete)
 
     def close(self) -> None:
         """End the devices' threads."""
@@ -171,38 +200,21 @@ class DataStore:
     def _complete(self, payload: str, lacking: list[int], targets: list[DeviceQueue]) -> int:
         if not targets:
             return 0
-        return len(rebuild(self._sources(payload), lacking, targets))
+        return len(rebuild(partial(self._sources, payload), lacking, targets))
 
     def _report_unwritten(self, payload: str, queue: DeviceQueue, error: OSError) -> None:
         detail = error.strerror or str(error)
         self.incidents.add(Incident(queue.device.name, payload, "unwritten", detail))
 
-    def _remove(self, payload: str, names: Iterable[str]) -> None:
-        """Remove files wherever they are; a device that does not answer may do it later."""
-        outcomes: SimpleQueue[Outcome] = SimpleQueue()
-        tasks = [(queue, name) for queue in self._queues.values() for name in names]
-        for queue, name in tasks:
-            queue.submit(None, partial(queue.device.remove, name), outcomes)
-        try:
-            for _ in tasks:
-                outcome = outcomes.get(timeout=self.hedge_s)
-                if outcome.error and not isinstance(outcome.error, OSError):
-                    raise outcome.error
-        except Empty:
-            return
+    def _remove(self, payload: str) -> None:
+        """Remove it wherever it is; a device that does not answer may do so later."""
+        ask_all(self._queues.values(), lambda queue: queue.device.remove(payload), self.hedge_s)
 
-    def _names_on(self, device: Device) -> list[str]:
-        try:
-            return device.list()
-        except OSError:
-            return []
-
-
-def _is_payload(name: str) -> bool:
-    try:
-        return str(uuid.UUID(name)) == name
-    except ValueError:
-        return False
+    def _upkeep(self) -> Upkeep:
+        code = (self.k, self.m)
+        return Upkeep(
+            self._queues, self._writers, self._readers, self._sources, code, self.give_up_s
+        )
 
 
 def _close_all(queues: Iterable[DeviceQueue]) -> None:

@@ -1,9 +1,11 @@
 """A queue before each device, so that many can work at once and nobody must wait for a slow one."""
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from amazonian.s3.devices import Device
@@ -98,3 +100,33 @@ def _work(queue: DeviceQueue) -> None:
         if not task.cancelled:
             task.run()
         queue._end(task)
+
+
+def ask_all(
+    queues: Iterable[DeviceQueue], work: Callable[[DeviceQueue], Any], patience_s: float
+) -> dict[DeviceQueue, Outcome]:
+    """Have all devices do something at the same time.
+
+    Args:
+        queues: the devices.
+        work: what to do with each.
+        patience_s: how long to wait for the next one that is done, in seconds.
+
+    Returns:
+        How it went, by device: with a result or an ``OSError``. Who took too long is left out, and
+        goes on with it.
+
+    Raises:
+        Exception: what `work` raised, if it was no ``OSError``.
+    """
+    queues, outcomes = list(queues), SimpleQueue[Outcome]()
+    for queue in queues:
+        queue.submit(queue, partial(work, queue), outcomes)
+    answers: dict[DeviceQueue, Outcome] = {}
+    with suppress(Empty):
+        while len(answers) < len(queues):
+            outcome = outcomes.get(timeout=patience_s)
+            if outcome.error is not None and not isinstance(outcome.error, OSError):
+                raise outcome.error
+            answers[outcome.key] = outcome
+    return answers

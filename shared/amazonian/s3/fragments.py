@@ -31,6 +31,14 @@ END_BYTES = 64 * 1024
 PARTIAL = ".partial"  # a file with this ending belongs to a write that has not ended
 
 
+def is_payload(name: str) -> bool:
+    """Whether this is a UUID as the data store writes them."""
+    try:
+        return str(uuid.UUID(name)) == name
+    except ValueError:
+        return False
+
+
 class CorruptFragmentError(Exception):
     """What a device holds is not what was written there."""
 

@@ -1,17 +1,19 @@
 """Making lost fragments anew from those that are left."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from amazonian.s3.device_queues import DeviceQueue
 from amazonian.s3.reading import Sources, StripeRead
 from amazonian.s3.writing import FragmentWriter
 
 
-def rebuild(sources: Sources, lacking: Sequence[int], targets: Sequence[DeviceQueue]) -> dict:
+def rebuild(
+    sources_of: Callable[[], Sources], lacking: Sequence[int], targets: Sequence[DeviceQueue]
+) -> dict[int, DeviceQueue]:
     """Put each lacking fragment onto the next target that takes it.
 
     Args:
-        sources: what can still be read of the payload.
+        sources_of: gives what can be read of the payload now.
         lacking: numbers of fragments.
         targets: devices that hold none of the payload's sound fragments, the best first.
 
@@ -27,7 +29,7 @@ def rebuild(sources: Sources, lacking: Sequence[int], targets: Sequence[DeviceQu
     while left and targets:
         pairs = dict(zip(left, targets, strict=False))
         targets = targets[len(pairs) :]
-        built |= _rebuild_once(sources, pairs)
+        built |= _rebuild_once(sources_of(), pairs)
         left = [index for index in lacking if index not in built]
     return built
 
@@ -39,8 +41,7 @@ def _rebuild_once(sources: Sources, pairs: Mapping[int, DeviceQueue]) -> dict[in
         for stripe in range(sources.layout.stripes):
             cells = StripeRead(sources, stripe, list(writers)).cells()
             _on_all(writers, lambda writer: writer.append(cells[writer.index]))  # noqa: B023
-        _on_all(writers, lambda writer: writer.flush(sources.layout))
-        _on_all(writers, FragmentWriter.publish)
+        _on_all(writers, lambda writer: writer.finish(sources.layout))
     except BaseException:
         for writer in writers.values():
             writer.remove_partial()
@@ -48,7 +49,7 @@ def _rebuild_once(sources: Sources, pairs: Mapping[int, DeviceQueue]) -> dict[in
     return {index: pairs[index] for index in writers}
 
 
-def _on_all(writers: dict[int, FragmentWriter], work) -> None:
+def _on_all(writers: dict[int, FragmentWriter], work: Callable[[FragmentWriter], None]) -> None:
     """Do something with each fragment; forget those whose device fails."""
     for index, writer in list(writers.items()):
         try:

@@ -1,17 +1,18 @@
 """Writing a payload so that a crash leaves all of it or nothing that counts.
 
-The fragments grow under temporary names, stripe by stripe. Once all their content is on the
-devices (fsync), each gets its name (rename), and once the names are there as well (fsync of the
-directories), the payload is acknowledged. A payload that was not acknowledged is named by no
-metadata: whatever a crash leaves of it, ``collect`` removes.
+A fragment grows under a temporary name, stripe by stripe. Once all its content is on the device
+(fsync), it gets its name (rename), so whatever bears that name is whole. Once the names are on
+the devices too (fsync of the directories), the payload is acknowledged. One that was not
+acknowledged is named by no metadata: what a crash leaves of it, ``collect`` removes.
 
 Source for the order of fsync, rename and fsync: T. S. Pillai et al., "All File Systems Are Not
 Created Equal: On the Complexity of Crafting Crash-Consistent Applications", OSDI 2014.
 """
 
 import errno
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from queue import SimpleQueue
 
 import numpy as np
@@ -39,18 +40,16 @@ class FragmentWriter:
         self._checksums: list[int] = []
 
     def append(self, cell: Buffer) -> None:
+        """Write the next stripe's cell."""
         checksum = cell_checksum(self.payload, self.index, len(self._checksums), cell)
         self._device.append(self._partial, cell)
         self._checksums.append(checksum)
 
-    def flush(self, layout: Layout) -> None:
-        """Write the footer, and make the content durable."""
+    def finish(self, layout: Layout) -> None:
+        """Make the fragment whole, then durable, then found under its name, then that durable."""
         end = end_of_fragment(self.payload, self.index, layout, self._checksums)
         self._device.append(self._partial, end)
         self._device.fsync(self._partial)
-
-    def publish(self) -> None:
-        """Give the fragment its name, and make that durable."""
         self._device.rename(self._partial, self.payload)
         self._device.fsync_directory()
 
@@ -111,8 +110,7 @@ class PayloadWriter:
         Raises:
             NotEnoughDevicesError: too many devices have failed; the write is aborted.
         """
-        if not self._open:
-            raise ValueError("the writer is finished, aborted or closed; take a new one")
+        self._check_open()
         view = memoryview(data).cast("B")
         while view:
             share = view[: self.layout.stripe_bytes - self._gathered]
@@ -120,7 +118,13 @@ class PayloadWriter:
             self._gathered += len(share)
             view = view[len(share) :]
             if self._gathered == self.layout.stripe_bytes:
-                self._send_stripe()
+                self._send(self._encode())
+
+    def _send(self, cells: Sequence[np.ndarray]) -> None:
+        """Write a stripe's cells, once the stripe before is written."""
+        with self._aborted_on_error():
+            self._wait()
+            self._start_on_all(lambda fragment: fragment.append(cells[fragment.index].data))
 
     def finish(self) -> str:
         """Return the payload's UUID once it would survive a power cut, and m lost devices.
@@ -131,21 +135,20 @@ class PayloadWriter:
         Raises:
             NotEnoughDevicesError: there are fewer; the write is aborted.
         """
-        if not self._open:
-            raise ValueError("the writer is finished, aborted or closed; take a new one")
-        try:
-            if self._gathered:
-                self._send_stripe()
-            layout = Layout(self.layout.k, self.layout.m, self.layout.unit, self._length)
+        self._check_open()
+        with self._aborted_on_error():
+            cells = self._encode() if self._gathered else []
+            layout = replace(self.layout, length=self._length)
+
+            def finish(fragment: FragmentWriter) -> None:
+                if cells:
+                    fragment.append(cells[fragment.index].data)
+                fragment.finish(layout)
+
             self._wait()
-            self._start_on_all(lambda fragment: fragment.flush(layout))
-            self._wait()
-            self._start_on_all(FragmentWriter.publish)
+            self._start_on_all(finish)
             self._wait()
             self._make_up_for_failures()
-        except BaseException:
-            self.abort()
-            raise
         self._end()
         return self.payload
 
@@ -154,10 +157,8 @@ class PayloadWriter:
         if self._open:
             self._open = False
             self._outcomes_of_all()
-            for fragment in [
-                *self._all,
-                *(FragmentWriter(q, self.payload, -1) for q in self._spare),
-            ]:
+            spare = [FragmentWriter(queue, self.payload, -1) for queue in self._spare]
+            for fragment in [*self._all, *spare]:
                 self._submit(fragment, fragment.remove)
             self._outcomes_of_all()
             self._end()
@@ -176,24 +177,33 @@ class PayloadWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _check_open(self) -> None:
+        if not self._open:
+            raise ValueError("this writer is finished, aborted or closed; take a new one")
+
+    @contextmanager
+    def _aborted_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.abort()
+            raise
+
     def _end(self) -> None:
         self._open = False
         if not self._in_block:
             self.close()
 
-    def _send_stripe(self) -> None:
-        """Encode what was gathered, as one stripe, and send each cell to its device."""
+    def _encode(self) -> list[np.ndarray]:
+        """Turn what was gathered into the cells of one stripe, data and parity."""
         stripe, k = self._length // self.layout.stripe_bytes, self.layout.k
         self._length += self._gathered
-        so_far = Layout(k, self.layout.m, self.layout.unit, self._length)
-        cell_bytes = so_far.cell_bytes(stripe)
+        cell_bytes = replace(self.layout, length=self._length).cell_bytes(stripe)
         padding = bytes(k * cell_bytes - self._gathered)
         whole = b"".join([*self._pieces, padding])
         self._pieces, self._gathered = [], 0
         data = np.frombuffer(whole, np.uint8).reshape(k, cell_bytes)
-        cells = [*data, *self._code.encode(data)]
-        self._wait()  # for the stripe before; it was being written while this one was encoded
-        self._start_on_all(lambda fragment: fragment.append(cells[fragment.index].data))
+        return [*data, *self._code.encode(data)]
 
     def _start_on_all(self, work: Callable[[FragmentWriter], None]) -> None:
         """Have all devices that have not failed do something, at the same time."""
