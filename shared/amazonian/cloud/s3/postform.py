@@ -63,9 +63,10 @@ def _authenticate(context: Context, fields: dict[str, str]) -> SizeRange:
         raise S3Error("InvalidArgument", "Bucket POST must contain a field named 'Signature'.")
     try:
         access_key = verify_post_policy(encoded, fields, context.identities.secret_of)
+        token = fields.get("x-amz-security-token")
+        context.caller = context.identities.caller(access_key, token)
     except SignatureError as error:
         raise S3Error(error.code, error.message, status=error.status) from None
-    context.caller = context.identities.caller(access_key)
     named = {"bucket": context.bucket.name}
     if fields.get("bucket", context.bucket.name) != context.bucket.name:
         raise postpolicy.refused("The form names another bucket.")
