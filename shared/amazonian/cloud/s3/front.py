@@ -8,6 +8,7 @@ from amazonian.cloud.s3 import (  # noqa: F401 (the imports register the operati
     buckets,
     cors,
     grants,
+    lifecycle,
     listing,
     locks,
     multipart,

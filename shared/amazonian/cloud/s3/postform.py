@@ -48,7 +48,7 @@ def post_object(context: Context) -> Response:
     body = _Measured(form.content, allowed, headers)
     details = replace(_details(context, headers), tags=tags)
     version = upload.put(context.store, request.bucket, key, body, details)
-    return _answer(context, fields, key, version.etag, attributes.version_header(context, version))
+    return _answer(context, fields, key, version.etag, attributes.written_headers(context, version))
 
 
 def _authenticate(context: Context, fields: dict[str, str]) -> SizeRange:
