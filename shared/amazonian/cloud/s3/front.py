@@ -7,14 +7,20 @@ from datetime import UTC, datetime
 from amazonian.cloud.s3 import (  # noqa: F401 (the imports register the operations)
     buckets,
     cors,
+    deleting,
     grants,
     lifecycle,
     listing,
+    listing_buckets,
+    listing_uploads,
+    listing_versions,
     locks,
     multipart,
     objects,
     postform,
+    reading,
     tagging,
+    unconfigured,
 )
 from amazonian.cloud.s3.operations import Context, find_operation, perform
 from amazonian.cloud.s3.wire import Request, Response, error_response

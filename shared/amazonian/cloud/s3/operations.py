@@ -168,8 +168,6 @@ def perform(context: Context) -> Response:
             _look_up(context)
         if chosen.action:
             _authorise(context, chosen)
-    elif context.caller is None:
-        raise S3Error("AccessDenied")
     return chosen.handler(context)
 
 
