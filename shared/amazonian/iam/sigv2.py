@@ -1,16 +1,17 @@
-"""The signature before version 4: HMAC-SHA-1 of a few headers, with the secret itself as the key.
+"""Signature Version 2, the older one: an HMAC-SHA-1 of a few lines, under the secret itself.
 
-S3 still takes it, and boto3 still gives it: a presigned URL that it makes for us-east-1 has one,
-unless it is told otherwise. It says nothing about the body, the host, or most of the headers,
-and whoever holds its key can sign anything, for any day and any service; version 4 ended that.
+S3 alone still takes it, and clients still send it: boto3 presigns URLs in this way unless it is
+told otherwise. What it signs is less than in Version 4 (no body, and of the query only a list of
+names), so a URL is refused that names a sub-resource which is not in that list.
 
-Source: "Signing and authenticating REST requests (AWS signature version 2)", Amazon S3 user guide.
+Source: "Signing and authenticating REST requests (AWS signature version 2)", Amazon S3 API
+reference.
 """
 
 import base64
 import hmac
-from collections.abc import Mapping
 from datetime import datetime
+from urllib.parse import unquote
 
 from amazonian.iam.claims import (
     UNSIGNED_PAYLOAD,
@@ -18,115 +19,98 @@ from amazonian.iam.claims import (
     SignatureError,
     check_skew,
     query_parameters,
-    time_of,
+    read_time,
     unknown_key,
 )
-from amazonian.iam.sigv4 import Signature, SignedRequest
+from amazonian.iam.sigv4 import Signature, SignedRequest, check_equal
 
-_PLAIN = ("content-md5", "content-type")
-_IN_QUERY = ("AWSAccessKeyId", "Signature", "Expires")
-SUBRESOURCES = frozenset(
+SIGNED_PARAMETERS = frozenset(
     {
         "accelerate", "acl", "analytics", "cors", "defaultObjectAcl", "delete", "inventory",
-        "lifecycle", "location", "logging", "metrics", "notification", "object-lock",
-        "partNumber", "policy", "replication", "requestPayment", "restore", "select",
-        "select-type", "storageClass", "tagging", "torrent", "uploadId", "uploads", "versionId",
-        "versioning", "versions", "website", "response-cache-control",
-        "response-content-disposition", "response-content-encoding", "response-content-language",
-        "response-content-type", "response-expires",
+        "lifecycle", "location", "logging", "metrics", "notification", "object-lock", "partNumber",
+        "policy", "replication", "requestPayment", "restore", "select", "select-type",
+        "storageClass", "tagging", "torrent", "uploadId", "uploads", "versionId", "versioning",
+        "versions", "website", "response-cache-control", "response-content-disposition",
+        "response-content-encoding", "response-content-language", "response-content-type",
+        "response-expires",
     }
 )  # fmt: skip
-"""The query parameters that are part of the resource, and so are signed."""
 
 
-def carried(request: SignedRequest) -> bool:
-    """Whether a request carries a signature of this version."""
-    if request.headers.get("authorization", "").startswith("AWS "):
-        return True
-    return "Signature=" in request.query and "AWSAccessKeyId=" in request.query
+def is_signed_so(request: SignedRequest) -> bool:
+    """Whether the request carries a signature of this version."""
+    return request.headers.get("authorization", "").startswith("AWS ") or (
+        "AWSAccessKeyId=" in request.query
+        and "Signature=" in request.query
+        and "X-Amz-Signature=" not in request.query
+    )
 
 
-def string_to_sign(
-    method: str, resource: str, parameters: Mapping[str, str], headers: Mapping[str, str], date: str
-) -> str:
-    """The text that is signed: lines, joined by a line feed.
+def headers_in_query(query: str) -> dict[str, str]:
+    """The headers that a presigned URL carries as parameters, by lower-case name."""
+    found = {name.lower(): value for name, value in query_parameters(query).items()}
+    names = [n for n in found if n.startswith("x-amz-") or n in ("content-md5", "content-type")]
+    return {name: found[name] for name in names}
 
-    Method, content-md5, content-type, the date; then ``name:value`` of each x-amz- header in
-    order; then the resource, with those of its parameters that are sub-resources.
+
+def string_to_sign(request: SignedRequest, date: str, ending: str = "") -> str:
+    """The text that is signed: the lines of the source, section "Constructing the StringToSign".
 
     Args:
-        resource: ``/bucket/key``, percent-encoded as it was sent.
-        parameters: of the query, decoded.
-        date: when it was signed or, in a presigned URL, when it expires; empty where x-amz-date
-            says it.
+        ending: of the path; a bucket alone may be signed as ``/bucket`` and as ``/bucket/``.
+        date: the Date header's value; "" where there is an x-amz-date; of a presigned URL, Expires.
     """
-    amz = sorted(name for name in headers if name.startswith("x-amz-"))
-    named = sorted(name for name in parameters if name in SUBRESOURCES)
-    query = "&".join(f"{n}={parameters[n]}" if parameters[n] else n for n in named)
-    lines = [method, headers.get("content-md5", ""), headers.get("content-type", ""), date]
-    lines += [f"{name}:{headers[name].strip()}" for name in amz]
-    return "\n".join([*lines, f"{resource}?{query}" if query else resource])
+    headers = request.headers
+    lines = [request.method, headers.get("content-md5", ""), headers.get("content-type", ""), date]
+    lines += [f"{n}:{headers[n].strip()}" for n in sorted(headers) if n.startswith("x-amz-")]
+    pieces = [piece.partition("=") for piece in request.query.split("&") if piece]
+    pieces = [piece for piece in pieces if piece[0] in SIGNED_PARAMETERS]
+    parameters = [f"{name}{equals}{unquote(value)}" for name, equals, value in sorted(pieces)]
+    query = f"?{'&'.join(parameters)}" if parameters else ""
+    return "\n".join([*lines, request.path + ending + query])
 
 
-def signature(secret: str, text: str) -> str:
-    """HMAC-SHA-1 under the secret, in base64."""
-    return base64.b64encode(hmac.digest(secret.encode(), text.encode(), "sha1")).decode()
-
-
-def verify(request: SignedRequest, resource: str, secret_of: SecretOf, now: datetime) -> Signature:
-    """Find out whether a request that carries such a signature was signed with its key's secret.
+def verify(request: SignedRequest, secret_of: SecretOf, now: datetime) -> Signature:
+    """Find out whether a request was signed with the secret of the key that it names.
 
     Args:
-        resource: the path, beginning with the bucket even where that stands in the host's name.
+        request: one that :func:`is_signed_so`; of a presigned one, its headers hold those of
+            :func:`headers_in_query` too.
 
     Raises:
         SignatureError: the signature is unreadable, of another time, or of another secret.
     """
-    parameters = query_parameters(request.query)
-    headers = request.headers
-    presigned = "authorization" not in headers
-    if presigned:
-        if any(not parameters.get(name) for name in _IN_QUERY):
-            text = f"Query-string authentication requires {', '.join(_IN_QUERY)}."
-            raise SignatureError("AccessDenied", text)
-        access_key_id, claimed, date = (parameters[name] for name in _IN_QUERY)
-        # What a client meant to send as headers it may have signed as parameters instead.
-        wanted = {n.lower(): v for n, v in parameters.items()}
-        wanted = {n: v for n, v in wanted.items() if n.startswith("x-amz-") or n in _PLAIN}
-        headers = {**wanted, **headers}
+    headers, parameters = request.headers, query_parameters(request.query)
+    authorization = headers.get("authorization")
+    if authorization is None:
+        access_key_id, claimed = parameters["AWSAccessKeyId"], parameters["Signature"]
+        date = parameters.get("Expires", "")
+        if not date.isdecimal() or len(date) > 18:
+            raise SignatureError("AccessDenied", "Query-string authentication requires Expires")
+        if now.timestamp() >= int(date):
+            raise SignatureError("AccessDenied", "Request has expired")
     else:
-        access_key_id, colon, claimed = headers["authorization"][4:].strip().partition(":")
+        access_key_id, colon, claimed = authorization.removeprefix("AWS ").strip().partition(":")
         if not colon:
-            text = "The header's form is: AWS AccessKeyId:Signature."
+            text = "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature"
             raise SignatureError("InvalidArgument", text, 400)
-        date = "" if "x-amz-date" in headers else headers.get("date", "")
+        written, date = headers.get("x-amz-date"), ""
+        if written is None:
+            written = date = headers.get("date", "")
+        check_skew(read_time(written), now)
     secret = secret_of(access_key_id)
     if secret is None:
         raise unknown_key()
-    if presigned:
-        _check_expiry(date, now)
-    else:
-        check_skew(time_of(headers.get("x-amz-date", date)), now)
-    expected = signature(
-        secret, string_to_sign(request.method, resource, parameters, headers, date)
-    )
-    if not hmac.compare_digest(claimed.encode("utf-8", "replace"), expected.encode()):
-        text = "The signature that the secret gives is another one. Check key and signing method."
-        raise SignatureError("SignatureDoesNotMatch", text)
+    endings = ("", "/") if request.path.count("/") == 1 else ("",)
+    signatures = [_sign(secret, string_to_sign(request, date, ending)) for ending in endings]
+    check_equal(claimed, *signatures)
     return Signature(
         access_key_id,
-        *("", "", "s3", ""),
-        expected,
-        key=b"",
-        payload_hash=UNSIGNED_PAYLOAD,
-        presigned=presigned,
+        *("", "", "s3", "", claimed, b"", UNSIGNED_PAYLOAD),
+        presigned=authorization is None,
         token=headers.get("x-amz-security-token"),
     )
 
 
-def _check_expiry(expires: str, now: datetime) -> None:
-    digits = expires.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()):
-        raise SignatureError("AccessDenied", "Expires must be a number of seconds since 1970.")
-    if now.timestamp() > int(expires[:20]):
-        raise SignatureError("AccessDenied", "Request has expired")
+def _sign(secret: str, text: str) -> str:
+    return base64.b64encode(hmac.digest(secret.encode(), text.encode(), "sha1")).decode()

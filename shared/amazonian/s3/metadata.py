@@ -258,6 +258,10 @@ class MetadataService:
         )
         return [_bucket(row) for row in rows]
 
+    def bucket_names(self) -> list[str]:
+        """All buckets, of whatever account."""
+        return [name for (name,) in self.database.read("SELECT name FROM buckets ORDER BY name")]
+
     def create_bucket(self, bucket: Bucket) -> None:
         """
         Raises:

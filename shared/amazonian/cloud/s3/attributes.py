@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from amazonian.cloud.s3 import grants
 from amazonian.cloud.s3.operations import Context
 from amazonian.cloud.s3.wire import http_date, parse_iso
-from amazonian.s3 import objectlock
+from amazonian.s3 import lifecycle, objectlock
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Details, Version
 from amazonian.s3.preconditions import Conditions, parse_date
@@ -172,6 +172,21 @@ def version_header(context: Context, version: Version) -> dict[str, str]:
     return {"x-amz-version-id": version.version_id} if context.bucket.versioning else {}
 
 
+def written_headers(context: Context, version: Version) -> dict[str, str]:
+    """What a write of an object answers beside its ETag: the version, and when it will expire."""
+    return version_header(context, version) | expiration_header(context, version)
+
+
+def expiration_header(context: Context, version: Version) -> dict[str, str]:
+    """``x-amz-expiration``, if a lifecycle rule says that the latest version of the key expires."""
+    due = lifecycle.expiry(context.bucket, version) if version.latest else None
+    if due is None:
+        return {}
+    moment, rule = due
+    value = f'expiry-date="{http_date(moment)}", rule-id="{quote(rule, safe="")}"'
+    return {"x-amz-expiration": value}
+
+
 def object_headers(context: Context, version: Version, with_checksum: bool) -> dict[str, str]:
     """The headers with which an object is read."""
     details = version.details
@@ -181,7 +196,7 @@ def object_headers(context: Context, version: Version, with_checksum: bool) -> d
         "accept-ranges": "bytes",
         **details.headers,
         **{f"x-amz-meta-{name}": value for name, value in details.metadata.items()},
-        **version_header(context, version),
+        **written_headers(context, version),
         **details.encryption,
     }
     if details.storage_class != "STANDARD":

@@ -228,7 +228,7 @@ def complete_multipart_upload(context: Context) -> Response:
             "ETag": f'"{version.etag}"',
             **fields,
         },
-        **attributes.version_header(context, version),
+        **attributes.written_headers(context, version),
         **version.details.encryption,
     )
 

@@ -37,13 +37,6 @@ _never_configured(
     "The specified bucket does not have a website configuration",
 )
 _never_configured(
-    "GetBucketLifecycleConfiguration",
-    "lifecycle",
-    "s3:GetLifecycleConfiguration",
-    "NoSuchLifecycleConfiguration",
-    "The lifecycle configuration does not exist",
-)
-_never_configured(
     "GetBucketEncryption",
     "encryption",
     "s3:GetEncryptionConfiguration",

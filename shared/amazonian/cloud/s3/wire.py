@@ -24,8 +24,7 @@ class Request:
     """One HTTP request to S3, before anything of it has been believed.
 
     Args:
-        path, query: as on the request line, percent-encoded. `resource` is the path with the
-            bucket in it, even if that stands in the host's name, and a slash behind the bucket.
+        path, query: as on the request line, percent-encoded.
         headers: lower-case names; repeated ones joined by a comma.
         body: the raw body, in chunks; read at most once.
     """
@@ -44,7 +43,6 @@ class Request:
         path = self.path
         if host.endswith(".localhost"):  # virtual-hosted: the bucket stands in the host's name
             path = f"/{host.removesuffix('.localhost').removesuffix('.s3')}{path}"
-        self.resource = path if path == "/" or path.count("/") > 1 else f"{path}/"
         bucket, _, key = path.lstrip("/").partition("/") if path[:2] != "//" else ("", "", "")
         try:
             self.bucket = unquote(bucket, errors="strict")
