@@ -93,7 +93,7 @@ def test_the_aws_cli_copies_syncs_moves_presigns_and_removes(
     assert same(files, back)
     run("aws", "s3", "mv", f"s3://{bucket}/tree/plain.txt", f"s3://{bucket}/moved.txt")
     assert "moved.txt" in run("aws", "s3", "ls", f"s3://{bucket}/")
-    assert "X-Amz-Signature" in run("aws", "s3", "presign", f"s3://{bucket}/moved.txt")
+    assert "Signature=" in run("aws", "s3", "presign", f"s3://{bucket}/moved.txt")
     run("aws", "s3", "rb", f"s3://{bucket}", "--force")
 
 
