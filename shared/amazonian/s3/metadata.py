@@ -323,6 +323,15 @@ class MetadataService:
         self.database.write(change)
         self._forget(name)
 
+    def usage(self, name: str) -> tuple[int, int]:
+        """How many versions a bucket holds, and of how many bytes."""
+        rows = self.database.read(
+            "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM versions"
+            " WHERE bucket = ? AND delete_marker = 0",
+            (name,),
+        )
+        return int(rows[0][0]), int(rows[0][1])
+
     # --- versions -----------------------------------------------------------------------------
 
     def next_seq(self) -> int:

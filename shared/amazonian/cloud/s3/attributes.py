@@ -71,7 +71,7 @@ def system_headers(headers: Mapping[str, str]) -> dict[str, str]:
     if "content-encoding" in kept:
         encodings = [e.strip() for e in kept["content-encoding"].split(",")]
         encodings = [e for e in encodings if e and e != "aws-chunked"]
-        kept["content-encoding"] = ",".join(encodings)
+        kept["content-encoding"] = ", ".join(encodings)
         if not encodings:
             del kept["content-encoding"]
     kept.setdefault("content-type", "binary/octet-stream")

@@ -68,20 +68,27 @@ def create_bucket(context: Context) -> Response:
 
 
 def _create(context: Context, bucket: Bucket) -> None:
-    """Create it; the owner who asks again with another ACL is told that the name is taken."""
+    """Create it. In us-east-1 its owner may ask again, in the same words, and nothing changes."""
     try:
         context.store.metadata.create_bucket(bucket)
     except S3Error as error:
-        if error.code == "BucketAlreadyOwnedByYou":
-            existing = context.store.metadata.bucket(bucket.name)
-            if existing.settings.get("acl") != bucket.settings["acl"]:
-                raise S3Error("BucketAlreadyExists") from None
-        raise
+        if error.code != "BucketAlreadyOwnedByYou":
+            raise
+        existing = context.store.metadata.bucket(bucket.name)
+        if existing.settings.get("acl") != bucket.settings["acl"]:
+            raise S3Error("BucketAlreadyExists") from None
+        if existing.region != DEFAULT_REGION or bucket.region != DEFAULT_REGION:
+            raise
 
 
 @operation("HeadBucket", "HEAD", "bucket", action="s3:ListBucket", permission="READ", quick=True)
 def head_bucket(context: Context) -> Response:
-    return Response(200, {"x-amz-bucket-region": context.bucket.region})
+    headers = {"x-amz-bucket-region": context.bucket.region}
+    if context.request.parameter("read-stats") == "true":  # as clients of Ceph's S3 ask
+        count, size = context.store.metadata.usage(context.bucket.name)
+        headers["x-rgw-object-count"], headers["x-rgw-bytes-used"] = str(count), str(size)
+        headers["x-rgw-quota-max-buckets"] = str(MOST_BUCKETS)
+    return Response(200, headers)
 
 
 @operation(
@@ -135,74 +142,3 @@ def put_bucket_versioning(context: Context) -> Response:
         )
     change(context, lambda bucket: replace(bucket, versioning=status))
     return Response()
-
-
-# --- what this S3 has no use for, but clients ask about ----------------------------------------
-
-
-@operation(
-    "GetBucketRequestPayment",
-    "GET",
-    "bucket",
-    subresource="requestPayment",
-    action="s3:GetBucketRequestPayment",
-)
-def get_bucket_request_payment(context: Context) -> Response:
-    return document("RequestPaymentConfiguration", {"Payer": "BucketOwner"})
-
-
-def _never_configured(name: str, subresource: str, action: str, code: str, message: str) -> None:
-    @operation(name, "GET", "bucket", subresource=subresource, action=action)
-    def handler(context: Context) -> Response:
-        raise S3Error(code, message)
-
-
-_never_configured(
-    "GetBucketReplication",
-    "replication",
-    "s3:GetReplicationConfiguration",
-    "ReplicationConfigurationNotFoundError",
-    "The replication configuration was not found",
-)
-_never_configured(
-    "GetBucketWebsite",
-    "website",
-    "s3:GetBucketWebsite",
-    "NoSuchWebsiteConfiguration",
-    "The specified bucket does not have a website configuration",
-)
-_never_configured(
-    "GetBucketLifecycleConfiguration",
-    "lifecycle",
-    "s3:GetLifecycleConfiguration",
-    "NoSuchLifecycleConfiguration",
-    "The lifecycle configuration does not exist",
-)
-_never_configured(
-    "GetBucketEncryption",
-    "encryption",
-    "s3:GetEncryptionConfiguration",
-    "ServerSideEncryptionConfigurationNotFoundError",
-    "The server side encryption configuration was not found",
-)
-
-
-def _empty(name: str, subresource: str, action: str, root: str) -> None:
-    @operation(name, "GET", "bucket", subresource=subresource, action=action)
-    def handler(context: Context) -> Response:
-        return document(root, {})
-
-
-_empty(
-    "GetBucketAccelerateConfiguration",
-    "accelerate",
-    "s3:GetAccelerateConfiguration",
-    "AccelerateConfiguration",
-)
-_empty(
-    "GetBucketNotificationConfiguration",
-    "notification",
-    "s3:GetBucketNotification",
-    "NotificationConfiguration",
-)
-_empty("GetBucketLogging", "logging", "s3:GetBucketLogging", "BucketLoggingStatus")

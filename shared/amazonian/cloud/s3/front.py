@@ -8,13 +8,19 @@ from amazonian.cloud.s3 import (  # noqa: F401 (the imports register the operati
     bucket_access,
     buckets,
     cors,
+    deleting,
     grants,
     listing,
+    listing_buckets,
+    listing_uploads,
+    listing_versions,
     locks,
     multipart,
     objects,
     postform,
+    reading,
     tagging,
+    unconfigured,
 )
 from amazonian.cloud.s3.operations import Context, find_operation, perform
 from amazonian.cloud.s3.wire import Request, Response, error_response
