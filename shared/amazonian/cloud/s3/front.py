@@ -52,9 +52,6 @@ class S3Front:
                 return cors.preflight(self.store.metadata.bucket(request.bucket), request)
             self._authenticate(context)
             context.operation = find_operation(request)
-            if context.operation.name != "CreateBucket":
-                # Ceph's clients may write tenant:bucket. Here a bucket's name says enough.
-                request.bucket = request.bucket.rpartition(":")[2]
         except S3Error as error:
             return self._refuse(context, error)
         return context
