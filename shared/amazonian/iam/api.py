@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from amazonian.iam import policy
 from amazonian.iam.directory import Entity
 from amazonian.iam.errors import AWSError
 from amazonian.iam.identities import Caller, Credentials, Identities
@@ -22,7 +23,7 @@ from amazonian.iam.operations import (
     when,
     within,
 )
-from amazonian.iam.policy import AccessRequest, Effect, Policy, evaluate
+from amazonian.iam.policy import AccessRequest, Effect, Policy
 from amazonian.iam.policy_operations import PolicyOperations
 
 LARGEST_TRUST = 2_048
@@ -316,9 +317,9 @@ class STS:
         names the account, it leaves the choice to the account: the caller's own policy must allow.
         """
         trust = Policy.parse(role.document["trust"], resource_policy=True, about_itself=True)
-        own = evaluate(self.identities.policies_of(caller.principal), request)
-        by_name = evaluate([trust], replace(request, delegated=False))
-        by_account = evaluate([trust], request)
+        own = policy.evaluate(self.identities.policies_of(caller.principal), request)
+        by_name = policy.evaluate([trust], replace(request, delegated=False))
+        by_account = policy.evaluate([trust], request)
         if Effect.DENY in (own, by_account) or caller.is_root:  # AWS lets no root assume a role
             return False
         if by_name is Effect.ALLOW and role.account_id == caller.account.account_id:
