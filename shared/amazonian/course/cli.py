@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-SITE_PORT, LAB_PORT = 8000, 8888
+SITE_PORT, LAB_PORT, CLOUD_PORT = 8000, 8888, 4566
 
 
 @click.group()
@@ -61,6 +61,25 @@ def progress() -> None:
     console.print(
         f"\n{len(mine)} of {total} exercises are yours. Their source: {kept.home()}/answers"
     )
+
+
+@main.command()
+@click.option("--port", default=CLOUD_PORT, show_default=True)
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Kept there; by default in your home."
+)
+@click.option("--users", type=click.Path(exists=True, path_type=Path), help="Fixed users and keys.")
+@click.option("--dsn", help="PostgreSQL for S3's metadata, instead of SQLite.")
+@click.option("--mine", is_flag=True, help="Run on your own answers, where a check has passed.")
+def up(port: int, data: Path | None, users: Path | None, dsn: str | None, mine: bool) -> None:
+    """Start the cloud on one loopback endpoint for AWS clients."""
+    from amazonian.course import up as running
+    from amazonian.course.progress import home
+
+    try:
+        running.up(port, data or home() / "cloud", users, dsn, mine)
+    except running.UpError as error:
+        sys.exit(str(error))
 
 
 @main.command()

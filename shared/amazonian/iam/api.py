@@ -221,6 +221,9 @@ class IAM(PolicyOperations):
         found = self._list(caller, "role", PathPrefix, self._show_role)
         return page("Roles", found, by("RoleName"), Marker, MaxItems)
 
+    def list_open_id_connect_providers(self, *, caller):
+        return {"OpenIDConnectProviderList": []}  # nobody can sign in from outside
+
     # --- tags ---------------------------------------------------------------------------------
 
     def _tag(self, entity: Entity, tags: Iterable[dict[str, str]]) -> None:

@@ -131,7 +131,8 @@ class Operations:
         entity = self.identities.make_entity(
             caller.account.account_id, kind, name, path, **document
         )
-        self._put_tags(entity, tags)
+        if tags:
+            self._put_tags(entity, tags)
         return entity
 
     def _put_tags(self, entity: Entity, tags: Iterable[dict[str, str]]) -> None:

@@ -22,6 +22,13 @@ class SystemClock:
         time.sleep(seconds)
 
 
+class WallClock(SystemClock):
+    """Seconds since 1970, for what outlives its process; a monotonic clock may not."""
+
+    def now_s(self) -> float:
+        return time.time()
+
+
 class SimulatedClock:
     """A clock that moves only when somebody sleeps on it."""
 

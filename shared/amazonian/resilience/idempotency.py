@@ -12,7 +12,6 @@ import hashlib
 import json
 import sqlite3
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from amazonian.resilience.clock import Clock, SystemClock
+from amazonian.resilience.clock import Clock, WallClock
 
 DAY_S = 86_400.0
 
@@ -108,13 +107,6 @@ def decide(fingerprint: str, known: Entry | None) -> str | None:
     if known.answer is None:
         raise InProgressError("an earlier attempt is still running; ask again with this token")
     return known.answer
-
-
-class WallClock(SystemClock):
-    """Seconds since 1970: an entry outlives its process, and a monotonic clock may not."""
-
-    def now_s(self) -> float:
-        return time.time()
 
 
 class IdempotencyStore:
