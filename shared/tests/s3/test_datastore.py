@@ -163,6 +163,14 @@ def test_a_negative_range_is_an_error(store: DataStore) -> None:
             store.read(payload, *place)
 
 
+@pytest.mark.parametrize("name", ["../d1", "", "6F1D0C1E-5A5B-4A51-9A57-0D8B6A3C2F10", "a/b"])
+def test_what_is_no_uuid_never_reaches_a_device(store: DataStore, name: str) -> None:
+    with pytest.raises(ValueError, match="is a UUID"):
+        store.read(name)
+    with pytest.raises(ValueError, match="is a UUID"):
+        store.delete(name)
+
+
 def test_devices_need_names_of_their_own_and_cells_a_length_that_fits(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="name of its own"):
         DataStore([Device(tmp_path / "a" / "d"), Device(tmp_path / "b" / "d")])

@@ -33,7 +33,7 @@ from amazonian.s3.writing import NoSpaceError, NotEnoughDevicesError
 
 UNIT = 128
 SIZES = (0, 1, 300, 512, 2000)  # one stripe holds 512 bytes
-HEDGE_S = 0.02
+HEDGE_S, GIVE_UP_S = 0.02, 1.0
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ class Rig:
     def __init__(self, folder: Path, devices: int = 6, threads: int = 0, **more: float):
         self.folder = folder
         self.devices = [FaultyDevice(device) for device in powered(paths(folder, devices))]
-        more = {"hedge_s": HEDGE_S, "give_up_s": 10 * HEDGE_S} | more
+        more = {"hedge_s": HEDGE_S, "give_up_s": GIVE_UP_S} | more
         self.store = DataStore(self.devices, unit_bytes=UNIT, threads=threads, new_id=ids(), **more)
         self.data: dict[str, bytes] = {}
 
@@ -163,7 +163,7 @@ def test_slow_devices_are_not_waited_for(tmp_path: Path, slow: tuple[int, ...]) 
 
 
 def test_if_too_many_are_slow_a_reader_waits_for_them(tmp_path: Path) -> None:
-    with rig(tmp_path, threads=2, give_up_s=10.0) as r:
+    with rig(tmp_path, threads=2, give_up_s=30.0) as r:
         for device in r.devices[:3]:
             device.stall()
         healing = threading.Timer(5 * HEDGE_S, r.heal)
@@ -352,6 +352,21 @@ def test_a_device_that_fails_at_any_operation_is_replaced_by_a_spare_one(tmp_pat
                 r.store.delete(payload)
         r.store.collect(r.data)
         r.store.repair()
+        assert r.store.scrub().clean
+        r.check()
+
+
+def test_a_device_that_hangs_is_written_off_until_it_answers(tmp_path: Path) -> None:
+    with rig(tmp_path, threads=2) as r:
+        r.devices[2].stall()
+        data = random.Random(10).randbytes(1000)
+        for _ in range(3):
+            r.data[r.store.write(data)] = data
+        assert [i.kind for i in r.store.incidents if i.device == "d2"].count("unwritten") == 3
+        r.check()
+        r.heal()
+        r.store.repair()
+        r.store.collect(r.data)
         assert r.store.scrub().clean
         r.check()
 
