@@ -23,9 +23,10 @@ from hypothesis.stateful import (
     rule,
 )
 
+from amazonian.s3 import placement
 from amazonian.s3.datastore import DataStore
 from amazonian.s3.devices import Device
-from amazonian.s3.faults import FaultyDevice, rot, wipe
+from amazonian.s3.faults import FaultyDevice, WrappedDevice, rot, wipe
 from amazonian.s3.incidents import Incidents
 from amazonian.s3.powercuts import PowerCutError, powered
 from amazonian.s3.reading import PayloadLostError
@@ -435,6 +436,58 @@ def test_a_repair_that_finds_no_space_changes_nothing_for_the_worse(tmp_path: Pa
         r.check()
         r.store.repair()
         assert r.store.scrub().clean
+
+
+def test_a_repair_overwrites_no_fragment_that_is_still_needed(tmp_path: Path) -> None:
+    with rig(tmp_path, devices=7) as r:
+        payload = r.store.write(bytes(1000))
+        by_name = {device.name: device for device in r.devices}
+        *_, fourth, fifth, spare = (by_name[name] for name in placement.order(payload, by_name))
+        shutil.move(fifth.path / payload, spare.path / payload)
+        (fourth.path / payload).unlink()
+        for full in (fourth, fifth):
+            full.fill()
+        before = (spare.path / payload).read_bytes()
+        report = r.store.repair()
+        assert (report.rebuilt, report.degraded) == ([], [payload])
+        assert (spare.path / payload).read_bytes() == before
+        r.heal()
+        r.store.repair()
+        assert r.store.scrub().clean
+        assert content(r.store, payload) == bytes(1000)
+
+
+class Meddled(WrappedDevice):
+    """A device on which something else happens just before a file gets its name."""
+
+    meddle: Callable[[], object] | None = None
+
+    def rename(self, old: str, new: str) -> None:
+        meddle, self.meddle = self.meddle, None
+        if meddle:
+            meddle()
+        super().rename(old, new)
+
+
+@pytest.mark.parametrize("meddling", ["collect", "delete", "scrub"])
+def test_what_happens_during_a_repair_does_not_disturb_it(tmp_path: Path, meddling: str) -> None:
+    devices = [Meddled(device) for device in powered(paths(tmp_path))]
+    with DataStore(devices, unit_bytes=UNIT, threads=0, new_id=ids()) as store:
+        payload = store.write(bytes(1000))
+        wipe(devices[0])
+        meddle = {
+            "collect": lambda: store.collect({payload}),
+            "delete": lambda: store.delete(payload),
+            "scrub": lambda: kinds.update(finding.kind for finding in store.scrub().findings),
+        }
+        kinds: set[str] = set()
+        devices[0].meddle = meddle[meddling]
+        assert [done.device for done in store.repair().rebuilt] == ["d0"]
+        assert store.scrub().clean
+        assert kinds <= {"missing"}, "what is in the making is no leftover"
+        expected = [] if meddling == "delete" else [payload]
+        assert list(store.payloads()) == expected
+        assert len(files(tmp_path)) == 6 * len(expected)
 
 
 # --- power cuts -------------------------------------------------------------------------------
