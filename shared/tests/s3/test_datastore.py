@@ -196,6 +196,16 @@ def test_a_large_payload_streams_both_ways_in_little_memory(tmp_path: Path) -> N
     assert peak < 12 * MIB
 
 
+def test_a_payload_of_very_many_stripes_is_read_anywhere(tmp_path: Path) -> None:
+    """Its checksums alone are more than what is read with the footer."""
+    data = random.Random(6).randbytes(64 * 17_000)
+    with DataStore(powered(paths(tmp_path, 1)), 1, 0, unit_bytes=64, threads=0) as store:
+        payload = store.write(data)
+        for start in (0, 1000, len(data) - 100):
+            assert content(store, payload, start, 200) == data[start : start + 200]
+        assert store.scrub().cells == 17_000
+
+
 # --- writers ----------------------------------------------------------------------------------
 
 

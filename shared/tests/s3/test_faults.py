@@ -405,6 +405,9 @@ def test_a_new_device_gets_its_share_and_only_that(tmp_path: Path) -> None:
         store.incidents.clear()
         for payload, data in r.data.items():
             assert content(store, payload) == data
+            with store.read(payload) as reader:
+                opened = {source.fragment.index for source in reader.sources.all}
+                assert opened >= {0, 1, 2, 3}, "data is read as it is, wherever it has moved"
         assert len(store.incidents) == 0
 
 
