@@ -10,6 +10,7 @@ each cell by its own, which also covers whose cell it is, so that a sound cell i
 found as well.
 """
 
+import secrets
 import struct
 import uuid
 from collections.abc import Sequence
@@ -30,6 +31,11 @@ FOOTER_BYTES = FOOTER.size + CHECKSUM.size
 END_BYTES = 64 * 1024
 
 PARTIAL = ".partial"  # a file with this ending belongs to a write that has not ended
+
+
+def partial_name(payload: str) -> str:
+    """A name for a fragment in the making that no earlier attempt has, crashed or stuck."""
+    return f"{payload}.{secrets.token_hex(8)}{PARTIAL}"
 
 
 def is_payload(name: str) -> bool:

@@ -22,7 +22,7 @@ import numpy as np
 from amazonian.s3.device_queues import DeviceQueue, Outcome, Task
 from amazonian.s3.devices import Buffer
 from amazonian.s3.erasure import ReedSolomon
-from amazonian.s3.fragments import PARTIAL, Layout, cell_checksum, end_of_fragment
+from amazonian.s3.fragments import Layout, cell_checksum, end_of_fragment, partial_name
 
 
 class NotEnoughDevicesError(Exception):
@@ -38,22 +38,29 @@ class FragmentWriter:
 
     def __init__(self, queue: DeviceQueue, payload: str, index: int):
         self.queue, self.payload, self.index = queue, payload, index
-        self._device, self._partial = queue.device, payload + PARTIAL
+        self._device, self._partial = queue.device, partial_name(payload)
+        self.abandoned = False  # set when it has hung for too long: others may have its place now
         self._checksums = array("I")
 
     def append(self, cell: Buffer) -> None:
         """Write the next stripe's cell."""
         checksum = cell_checksum(self.payload, self.index, len(self._checksums), cell)
-        self._device.append(self._partial, cell)
+        self._step(self._device.append, self._partial, cell)
         self._checksums.append(checksum)
 
     def finish(self, layout: Layout) -> None:
         """Make the fragment whole, then durable, then found under its name, then that durable."""
         end = end_of_fragment(self.payload, self.index, layout, self._checksums)
-        self._device.append(self._partial, end)
-        self._device.fsync(self._partial)
-        self._device.rename(self._partial, self.payload)
-        self._device.fsync_directory()
+        self._step(self._device.append, self._partial, end)
+        self._step(self._device.fsync, self._partial)
+        self._step(self._device.rename, self._partial, self.payload)
+        self._step(self._device.fsync_directory)
+
+    def _step(self, operation: Callable[..., None], *arguments: object) -> None:
+        operation(*arguments)
+        if self.abandoned:
+            self.remove_partial()
+            raise _timeout()
 
     def remove_partial(self) -> None:
         """Leave nothing that has no name yet, as far as the device still obeys."""
@@ -234,11 +241,9 @@ class PayloadWriter:
             raise self._failure(len(self._alive))
 
     def _remove(self, fragments: Sequence[FragmentWriter]) -> None:
-        """Leave nothing of these; who is stuck may do it later, and nobody waits for that."""
+        """Leave nothing of these; one that hangs sees to that itself, if it ever goes on."""
         for fragment in fragments:
-            if fragment.queue.is_stuck:
-                fragment.queue.submit(fragment, fragment.remove, SimpleQueue())
-            else:
+            if not fragment.abandoned:
                 self._submit(fragment, fragment.remove)
         self._outcomes_of_all()
 
@@ -250,6 +255,7 @@ class PayloadWriter:
                 outcome = self._outcomes.get(timeout=self._give_up_s)
             except Empty:
                 for fragment, task in self._under_way.items():
+                    fragment.abandoned = True
                     fragment.queue.give_up(task)
                     outcomes.append(Outcome(fragment, error=_timeout()))
                 self._under_way = {}
