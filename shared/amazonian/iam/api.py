@@ -27,23 +27,32 @@ from amazonian.iam.policy import AccessRequest, Effect, Policy
 from amazonian.iam.policy_operations import PolicyOperations
 
 LARGEST_TRUST = 2_048
+# Operations that mean the caller where they name no user.
+ABOUT_THE_CALLER = frozenset(
+    ("GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey")
+)
 
 
 class IAM(PolicyOperations):
     """Users, groups, roles, their keys, tags and policies."""
 
-    def resource_of(self, params: dict[str, Any], caller: Caller) -> str:
+    def resource_of(self, operation: str, params: dict[str, Any], caller: Caller) -> str:
         """The ARN that a request is about, which policies can name; "*" if there is none."""
-        if "PolicyArn" in params and "UserName" not in params:
-            return params["PolicyArn"]
-        for kind in ("user", "group", "role", "policy"):
+        for kind in ("group", "role", "user"):
             name = params.get(f"{kind.title()}Name")
             if name is not None:
-                account_id, path = caller.account.account_id, params.get("Path", "/")
-                found = self.directory.find(account_id, kind, name)
-                new = Entity("", account_id, kind, name, path, 0.0, {})
-                return (found or new).arn
-        return "*"
+                return self._arn(caller, kind, name, params.get("Path", "/"))
+        if operation in ABOUT_THE_CALLER:
+            return caller.principal.arn
+        if operation == "CreatePolicy":
+            return self._arn(caller, "policy", params["PolicyName"], params.get("Path", "/"))
+        return params.get("PolicyArn", "*")
+
+    def _arn(self, caller: Caller, kind: str, name: str, path: str) -> str:
+        """Of the entity with this name or, if there is none yet, of the one that is to be made."""
+        account_id = caller.account.account_id
+        found = self.directory.find(account_id, kind, name)
+        return (found or Entity("", account_id, kind, name, path, 0.0, {})).arn
 
     # --- users --------------------------------------------------------------------------------
 

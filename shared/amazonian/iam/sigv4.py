@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
@@ -231,7 +231,7 @@ def verify(
     The signature may be in the Authorization header or in the query (a presigned URL).
 
     Args:
-        request: as it came; header values decoded as Latin-1 (one character a byte) or as UTF-8.
+        request: as it came, its bytes decoded as Latin-1 (one character a byte) or as UTF-8.
         secret_of: the secret of an access key id; None if there is no such key.
         now: the time, with a time zone.
         body: the whole body, for services that hash it when no x-amz-content-sha256 came. S3,
@@ -281,16 +281,19 @@ def check_equal(claimed: str, *expected: str) -> None:
 
 
 def _readable(request: SignedRequest) -> SignedRequest:
-    """With header values as the client signed them: bytes that are UTF-8 were meant so."""
-    if all(map(str.isascii, request.headers.values())):
+    """As the client wrote it: bytes that a front decoded one by one may have been UTF-8."""
+    texts = (request.path, request.query, *request.headers.values())
+    if all(map(str.isascii, texts)):
         return request
-    texts = {}
-    for name, value in request.headers.items():
-        try:
-            texts[name] = value.encode("latin-1").decode()
-        except UnicodeError:
-            texts[name] = value
-    return replace(request, headers=texts)
+    headers = {name: _utf8(value) for name, value in request.headers.items()}
+    return SignedRequest(request.method, _utf8(request.path), _utf8(request.query), headers)
+
+
+def _utf8(text: str) -> str:
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
 
 
 # --- bodies that are signed piece by piece ----------------------------------------------------

@@ -324,6 +324,13 @@ def test_the_path_may_be_spelt_otherwise_on_the_wire() -> None:
         check(replace(request, path=path))
 
 
+def test_a_path_beyond_ascii_may_come_as_it_is() -> None:
+    """Some clients sign é as %C3%A9 and send its two bytes."""
+    request = signed("http://localhost/b/%C3%A9?prefix=%C3%A9")
+    for sent in ("é", "é".encode().decode("latin-1")):
+        check(replace(request, path=f"/b/{sent}", query=f"prefix={sent}"))
+
+
 def test_an_empty_path_is_the_root() -> None:
     assert check(replace(signed("http://localhost/"), path=""))
 
