@@ -12,7 +12,7 @@ component knows nothing of HTTP and every SDK is its client:
 
 A component may also have
 
-- ``resource_of(operation, params, caller) -> arn``: what a request is about, to be named in policies;
+- ``resource_of(operation, params, caller) -> arn``: what a request is about, as policies name it;
 - ``authorises_itself = True``: the gateway then leaves all authorisation to it;
 - ``actions = {"Invoke": "InvokeFunction"}``: operations that policies call by another name.
 """
