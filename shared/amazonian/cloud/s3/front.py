@@ -58,9 +58,6 @@ class S3Front:
                 return self._finish(context, cors.preflight(bucket, request))
             self._authenticate(context)
             context.operation = find_operation(request)
-            if context.operation.name != "CreateBucket":
-                # Ceph's clients may write tenant:bucket. Here a bucket's name says enough.
-                request.bucket = request.bucket.rpartition(":")[2]
             self._check_what_is_signed(context)
         except S3Error as error:
             return self._refuse(context, error)

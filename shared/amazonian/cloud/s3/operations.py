@@ -177,6 +177,8 @@ def perform(context: Context) -> Response:
     request, chosen = context.request, context.operation
     assert chosen is not None
     if chosen.on != "service" and chosen.name != "CreateBucket":
+        # Ceph's clients may write tenant:bucket. Here a bucket's name says enough.
+        request.bucket = request.bucket.rpartition(":")[2]
         context.named_bucket = context.store.metadata.bucket(request.bucket)
         expected = request.headers.get("x-amz-expected-bucket-owner")
         if expected is not None:

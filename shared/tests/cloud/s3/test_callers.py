@@ -72,6 +72,7 @@ def test_a_user_without_policies_may_do_nothing(user, shelf, refused) -> None:
     _, theirs = user
     assert refused(theirs.get_object, Bucket=shelf, Key="open/a") == (403, "AccessDenied")
     assert refused(theirs.list_objects_v2, Bucket=shelf) == (403, "AccessDenied")
+    assert refused(theirs.list_buckets) == (403, "AccessDenied")
     assert refused(theirs.put_object, Bucket=shelf, Key="mine") == (403, "AccessDenied")
     assert refused(theirs.create_bucket, Bucket=f"{shelf}-of-a-user")[0] == 403
 
@@ -116,6 +117,7 @@ def test_a_deny_of_the_bucket_outweighs_a_users_every_right(s3, iam, user, shelf
     name, theirs = user
     iam.attach_user_policy(UserName=name, PolicyArn="arn:aws:iam::aws:policy/AmazonS3FullAccess")
     theirs.put_object(Bucket=shelf, Key="open/b", Body=ANSWER)
+    assert shelf in [found["Name"] for found in theirs.list_buckets()["Buckets"]]
     deny = statement(
         "Deny", "s3:PutObject", resource=f"arn:aws:s3:::{shelf}/closed/*", Principal="*"
     )
