@@ -202,9 +202,10 @@ class Gateway:
     def _authenticate(self, request: HttpRequest, service: Service) -> Caller:
         signed = sigv4.SignedRequest(request.method, request.path, request.query, request.headers)
         now = datetime.fromtimestamp(self.clock.now_s(), UTC)
+        secret_of, name = self.identities.secret_of, service.model.signing_name
         try:
-            found = sigv4.verify(signed, self.identities.secret_of, now, request.body)
-            if found is None or found.service != service.model.signing_name:
+            found = sigv4.verify(signed, secret_of, now, request.body, name)
+            if found is None:
                 raise SignatureError("AccessDenied", "Request is missing Authentication Token")
             return self.identities.caller(found.access_key_id, found.token)
         except SignatureError as error:
