@@ -9,7 +9,7 @@ from amazonian.cloud.s3.operations import Context
 from amazonian.cloud.s3.wire import http_date, parse_iso
 from amazonian.s3 import objectlock
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Details, Version
+from amazonian.s3.metadata import NULL, Details, Version
 from amazonian.s3.preconditions import Conditions, parse_date
 
 SYSTEM_HEADERS = (
@@ -170,6 +170,11 @@ def check_tags(pairs: list[tuple[str, str]], most: int) -> dict[str, str]:
 def version_header(context: Context, version: Version) -> dict[str, str]:
     """``x-amz-version-id``, where the bucket has ever been versioned."""
     return {"x-amz-version-id": version.version_id} if context.bucket.versioning else {}
+
+
+def written_version_header(version: Version) -> dict[str, str]:
+    """``x-amz-version-id`` of what was just written, where it got an id of its own."""
+    return {} if version.version_id == NULL else {"x-amz-version-id": version.version_id}
 
 
 def object_headers(context: Context, version: Version, with_checksum: bool) -> dict[str, str]:

@@ -10,13 +10,22 @@ from amazonian.s3.preconditions import DeleteConditions, parse_date
 MOST_DELETED = 1000
 
 
-def _delete_conditions(headers: Any) -> DeleteConditions:
-    size = headers.get("x-amz-if-match-size")
-    return DeleteConditions(
-        headers.get("if-match"),
-        parse_date(headers.get("x-amz-if-match-last-modified-time")),
-        int(size) if size and size.isdigit() else None,
-    )
+def _conditions(etag: str | None, moment: str | None, size: str | None) -> DeleteConditions:
+    """The conditions of a delete, all optional.
+
+    Raises:
+        S3Error: ``InvalidArgument``: a date or a size is none. To ignore the condition would be
+            to delete what it protects.
+    """
+    modified = parse_date(moment)
+    if moment and modified is None:
+        try:
+            modified = parse_iso(moment)
+        except S3Error:
+            raise S3Error("InvalidArgument", "The last-modified time is not a date.") from None
+    if size and not size.isdigit():
+        raise S3Error("InvalidArgument", "The size is not a number of bytes.")
+    return DeleteConditions(etag or None, modified, int(size) if size else None)
 
 
 def _bypass(context: Context) -> bool:
@@ -38,7 +47,11 @@ def delete_object(context: Context) -> Response:
         request.bucket,
         request.key,
         request.parameter("versionId"),
-        _delete_conditions(request.headers),
+        _conditions(
+            request.headers.get("if-match"),
+            request.headers.get("x-amz-if-match-last-modified-time"),
+            request.headers.get("x-amz-if-match-size"),
+        ),
         context.owner,
         _bypass(context),
     )
@@ -66,10 +79,11 @@ def delete_objects(context: Context) -> Response:
         if key is None:
             raise S3Error("MalformedXML")
         version_id = child_text(element, "VersionId") or None
-        etag, size = child_text(element, "ETag"), child_text(element, "Size")
-        moment = child_text(element, "LastModifiedTime")
-        modified = (parse_date(moment) or parse_iso(moment)) if moment else None
-        conditions = DeleteConditions(etag, modified, int(size) if size else None)
+        conditions = _conditions(
+            child_text(element, "ETag"),
+            child_text(element, "LastModifiedTime"),
+            child_text(element, "Size"),
+        )
         action = "s3:DeleteObjectVersion" if version_id else "s3:DeleteObject"
         try:
             context.need(action, "WRITE", key=key)

@@ -55,6 +55,11 @@ class Context:
             raise self.version_error or S3Error("NoSuchKey", Key=self.request.key)
         return self.version
 
+    def start_again(self) -> None:
+        """Forget what was looked up."""
+        self.version = self.version_error = None
+        self.extra.clear()
+
     def document(self) -> bytes:
         return read_document(self.request, self.signature)
 
