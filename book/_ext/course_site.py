@@ -8,6 +8,7 @@ from typing import Any
 import fonts
 import mathml
 import open_lab
+import references
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -43,20 +44,11 @@ def _inline_scripts_once(
         context["script_files"][:] = kept
 
 
-def _bibliography_without_roles(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
-) -> None:
-    """Docutils still writes roles that ARIA has withdrawn; a plain list reads better."""
-    if "body" in context:
-        body = context["body"].replace(' role="doc-biblioentry"', "")
-        context["body"] = body.replace('<div role="list" class="citation-list">', "<div>")
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", _set_cache, priority=100)
     app.connect("html-page-context", _inline_scripts_once, priority=900)
-    app.connect("html-page-context", _bibliography_without_roles)
     mathml.setup(app)
     fonts.setup(app)
     open_lab.setup(app)
+    references.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,6 +1,7 @@
 """Formulas as MathML, written when the book is built: no script draws them."""
 
 import html
+import re
 
 from docutils import nodes
 from latex2mathml.converter import convert
@@ -15,8 +16,20 @@ def _mathml(latex: str, display: str) -> str:
     )
 
 
+def _keep_punctuation(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Give a formula the full stop that follows it: browsers would break the line in between."""
+    for node in doctree.findall(nodes.math):
+        after = node.next_node(descend=False, siblings=True)
+        if isinstance(after, nodes.Text) and after.astext().startswith(tuple(".,;:!?)")):
+            node["after"] = after.astext()[0]
+            after.parent.replace(after, nodes.Text(after.astext()[1:]))
+
+
 def _inline(self: HTML5Translator, node: nodes.math) -> None:
-    self.body.append(_mathml(node.astext(), "inline"))
+    formula = re.sub(r' (?:min|max)size="[^"]*"', "", _mathml(node.astext(), "inline"))
+    if after := node.get("after"):
+        formula = f'<span class="unbroken">{formula}{after}</span>'
+    self.body.append(formula)
     raise nodes.SkipNode
 
 
@@ -35,6 +48,7 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer(
         "mathml", inline_renderers=(_inline, None), block_renderers=(_block, None)
     )
+    app.connect("doctree-resolved", _keep_punctuation)
     app.connect("config-inited", _choose, priority=900)
 
 

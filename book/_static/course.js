@@ -12,7 +12,7 @@ customElements.define("course-explore", class extends HTMLElement {
 
   start() {
     const data = JSON.parse(this.querySelector("script").textContent);
-    const frame = this.querySelector(".frame");
+    const drawings = ["wide", "narrow"].map(of => [data[of], this.querySelector(`.frame.${of}`)]);
     const status = this.querySelector("[role=status]");
     const inputs = [...this.querySelectorAll("input")];
     const outputs = [...this.querySelectorAll("output")];
@@ -24,9 +24,11 @@ customElements.define("course-explore", class extends HTMLElement {
         outputs[i].textContent = shown;
         input.setAttribute("aria-valuetext", shown);
       });
-      const lines = data.base.slice();
-      for (const [line, text] of Object.entries(data.frames[at])) lines[line] = text;
-      frame.innerHTML = lines.join("\n");
+      for (const [drawing, frame] of drawings) {
+        const lines = drawing.base.slice();
+        for (const [line, text] of Object.entries(drawing.frames[at])) lines[line] = text;
+        frame.innerHTML = lines.join("\n");
+      }
       status.textContent = data.texts[at];
     };
     inputs.forEach(input => input.addEventListener("input", show));

@@ -50,13 +50,14 @@ class IncomingBody:
     def __init__(self, receive: Any, loop: asyncio.AbstractEventLoop):
         self._receive, self._loop = receive, loop
         self._first = b""
-        self.ended = False
+        self.begun = self.ended = False
 
     async def begin(self) -> None:
         """Take what arrives first, so that a small body is all there."""
         self._first = await self._gather()
 
     async def _gather(self) -> bytes:
+        self.begun = True
         pieces, size = [], 0
         while not self.ended and size < PIECE_BYTES:
             message = await self._receive()
@@ -72,7 +73,11 @@ class IncomingBody:
         if first:
             yield first
         while not self.ended:
-            yield asyncio.run_coroutine_threadsafe(self._gather(), self._loop).result()
+            try:
+                piece = asyncio.run_coroutine_threadsafe(self._gather(), self._loop).result()
+            except ClientGoneError:
+                raise S3Error("IncompleteBody") from None
+            yield piece
 
     async def rest(self) -> None:
         """Read what nobody has read, a little of it, so that the client hears the answer."""
@@ -100,14 +105,19 @@ class Application:
         headers = _headers(scope["headers"])
         loop = asyncio.get_running_loop()
         body = IncomingBody(receive, loop)
+        # Who asks whether to go on is told so by the first look at the body, be it empty.
+        expects = _awaits_permission(headers)
         has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-        body.ended = not has_body
+        body.ended = not (has_body or expects)
         with contextlib.suppress(ClientGoneError):
             service = _SCOPE.search(headers.get("authorization", ""))
             if service and service[1] != "s3" and self._gateway.serves(service[1]):
                 response = await self._call(scope, headers, body)
             else:
                 response = await self._answer_s3(scope, headers, body)
+            if expects and not body.begun:  # it still holds the body back: end the connection
+                response.headers["connection"] = "close"
+                body.ended = True
             await self._send(response, scope["method"], send)
             await body.rest()
 
@@ -133,7 +143,7 @@ class Application:
         operation = prepared.operation
         if operation and operation.quick and self.store.metadata.database.local:
             return self._s3.perform(prepared)
-        if not body.ended:
+        if not body.ended and not _awaits_permission(headers):
             await body.begin()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._s3.perform, prepared)
@@ -196,7 +206,17 @@ def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
     return found
 
 
+def _awaits_permission(headers: dict[str, str]) -> bool:
+    """Whether the client sends its body only when told to, which reading from it does."""
+    return headers.get("expect", "").lower() == "100-continue"
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
 def _bytes(text: str) -> bytes:
+    if not text.isprintable():
+        text = _CONTROL.sub(" ", text)  # a line feed would begin a header of its own
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:

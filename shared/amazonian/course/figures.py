@@ -4,7 +4,9 @@ Both take a function ``draw(ax, **values)`` that draws on matplotlib axes and re
 sentence about what is to be seen: the text for those who can't see it. The plot becomes an
 SVG with its text kept as text and its black taken from the page, so that it reads on light
 and dark alike. ``explore`` adds sliders: ipywidgets where a kernel runs, and where the book
-is built (``COURSE_STATIC=1``) every frame in advance, as differences from the first.
+is built (``COURSE_STATIC=1``) every frame in advance, as differences from the first. A page
+that was built has each plot twice, the second time narrow, with larger text and its legend
+below: ``course.css`` shows the one that fits, since nobody can read the first on a phone.
 """
 
 import html
@@ -18,7 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_FRAMES = 240
-SIZE = (5.6, 3.3)  # inches: small, so that its text can be read at the width of a phone
+SIZE = (5.6, 3.3)  # inches, beside a text size of 10 points
+NARROW_WIDTH, NARROW_HEIGHT, LEGEND_ROW = 3.4, 2.8, 0.21  # on a phone; a row adds to the height
 # Okabe and Ito's palette without its yellow, in an order that starts with the course's orange.
 COLOURS = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"]
 STYLE = {
@@ -102,13 +105,19 @@ class Figure:
 
     def frame(self, **values: Any) -> tuple[str, str]:
         """The plot at these values, as SVG, and its sentence."""
-        svg, text = _svg(self.draw, self.title, values, self.size)
+        return self._drawn(values, narrow=False)
+
+    def _drawn(self, values: dict[str, Any], narrow: bool) -> tuple[str, str]:
+        svg, text = _svg(self.draw, self.title, values, self.size, narrow)
         alt = html.escape(f"{self.title}. {text}", quote=True)
         size = 'style="width: 100%; max-width: 40rem; height: auto"'
         return svg.replace("<svg ", f'<svg role="img" aria-label="{alt}" {size} ', 1), text
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict:
         svg, text = self.frame()
+        if os.environ.get("COURSE_STATIC"):
+            narrow, _ = self._drawn({}, narrow=True)
+            svg = f'<div class="wide">{svg}</div><div class="narrow">{narrow}</div>'
         markup = f'<figure class="course-figure">{self._caption()}{svg}</figure>'
         return {"text/plain": f"{self.title}. {text}", "text/html": markup}
 
@@ -156,18 +165,19 @@ class Explorer(Figure):
     def static(self) -> str:
         """The form without a kernel: every frame, for ``book/_static/course.js`` to choose from."""
         names = list(self.sliders)
-        drawn = [
-            self.frame(**dict(zip(names, values, strict=True)))
+        all_values = [
+            dict(zip(names, values, strict=True))
             for values in itertools.product(*(one.values for one in self.sliders.values()))
         ]
-        frames = [svg.split("\n") for svg, _ in drawn]
+        drawn = [self.frame(**values) for values in all_values]
+        narrow = [self._drawn(values, narrow=True) for values in all_values]
         start = 0
         for one in self.sliders.values():
             start = start * len(one.values) + one.index
         data = {
             "values": [[f"{v:g}" for v in one.values] for one in self.sliders.values()],
-            "base": frames[start],
-            "frames": [_changes(frame, frames[start]) for frame in frames],
+            "wide": _packed([svg for svg, _ in drawn], start),
+            "narrow": _packed([svg for svg, _ in narrow], start),
             "texts": [text for _, text in drawn],
         }
         stem = "explore-" + re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")[:40]
@@ -182,7 +192,8 @@ class Explorer(Figure):
         return (
             f'<course-explore>{self._heading()}<div class="controls" role="group" '
             f'aria-label="{html.escape(self.title)}" hidden>{rows}</div>'
-            f'<div class="frame">{drawn[start][0]}</div>'
+            f'<div class="frame wide">{drawn[start][0]}</div>'
+            f'<div class="frame narrow">{narrow[start][0]}</div>'
             f'<p role="status">{html.escape(drawn[start][1])}</p>'
             f'<script type="application/json">{packed}</script></course-explore>'
         )
@@ -194,6 +205,12 @@ class Explorer(Figure):
         return {**self.widget()._repr_mimebundle_(), "text/plain": plain}
 
 
+def _packed(svgs: list[str], start: int) -> dict[str, list]:
+    """All frames, as the lines of one and the lines in which each differs from it."""
+    frames = [svg.split("\n") for svg in svgs]
+    return {"base": frames[start], "frames": [_changes(frame, frames[start]) for frame in frames]}
+
+
 def _changes(frame: list[str], base: list[str]) -> dict[int, str]:
     """The lines in which a frame differs from the first one shown."""
     if len(frame) != len(base):
@@ -201,24 +218,44 @@ def _changes(frame: list[str], base: list[str]) -> dict[int, str]:
     return {i: line for i, (line, b) in enumerate(zip(frame, base, strict=True)) if line != b}
 
 
-def _svg(draw: Draw, title: str, values: dict[str, Any], size: tuple) -> tuple[str, str]:
+def _svg(
+    draw: Draw, title: str, values: dict[str, Any], size: tuple, narrow: bool
+) -> tuple[str, str]:
     import matplotlib as mpl
     from cycler import cycler
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas
 
     with mpl.rc_context({**STYLE, "axes.prop_cycle": cycler(color=COLOURS)}):
-        canvas = Canvas(figsize=size, layout="constrained")
+        canvas = Canvas(
+            figsize=(NARROW_WIDTH, NARROW_HEIGHT) if narrow else size, layout="constrained"
+        )
         FigureCanvasSVG(canvas)
         axes = canvas.add_subplot()
         text = draw(axes, **values) or ""
+        if narrow:
+            _put_legend_below(canvas, axes)
         out = io.StringIO()
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
         canvas.savefig(out, format="svg", transparent=True, metadata=nothing)
-    return _lean(out.getvalue(), title), text
+    # matplotlib names its parts the same in every figure, and a page has many figures.
+    prefix = ("n-" if narrow else "") + re.sub(r"[^a-z0-9]+", "", title.lower())[:24]
+    return _lean(out.getvalue(), prefix), text
 
 
-def _lean(svg: str, title: str) -> str:
+def _put_legend_below(canvas: Any, axes: Any) -> None:
+    """A narrow plot has no room for a legend between its lines."""
+    if axes.get_legend() is None:
+        return
+    handles, labels = axes.get_legend_handles_labels()
+    axes.get_legend().remove()
+    columns = 2 if max(map(len, labels)) < 15 else 1
+    canvas.legend(handles, labels, loc="outside lower center", ncols=columns)
+    rows = -(-len(labels) // columns)
+    canvas.set_figheight(NARROW_HEIGHT + LEGEND_ROW * rows)
+
+
+def _lean(svg: str, prefix: str) -> str:
     """Cut what a page does not need, and let black follow the page's own text colour."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -230,8 +267,6 @@ def _lean(svg: str, title: str) -> str:
     svg = re.sub(r'(?<= d=")[^"]+|(?<= [xy]=")[^"]+', shorter, svg)
     svg = svg.replace("\nL ", "L").replace("\nz", "z").replace("#000000", "currentColor")
     svg = re.sub(r"<text(?=[ >])", '<text fill="currentColor"', svg)
-    # matplotlib names its parts the same in every figure, and a page has many figures.
-    prefix = re.sub(r"[^a-z0-9]+", "", title.lower())[:24]
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", svg)
     return re.sub(r' (?:width|height)="[^"]*pt"', "", svg, count=2)

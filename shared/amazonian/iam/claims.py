@@ -46,7 +46,7 @@ class Claim:
 
 
 def _malformed(message: str) -> SignatureError:
-    text = f"The authorization header is _malformed; {message}"
+    text = f"The authorization header is malformed; {message}"
     return SignatureError("AuthorizationHeaderMalformed", text, 400)
 
 
@@ -162,7 +162,7 @@ _AMZ_DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 
 @lru_cache(maxsize=256)
-def _time(text: str) -> datetime | None:
+def read_time(text: str) -> datetime | None:
     """A time as x-amz-date or Date writes it, in UTC; None if unreadable or before 1970."""
     try:
         if _AMZ_DATE.fullmatch(text):
@@ -185,19 +185,19 @@ def signed_at(
     """
     if claim.presigned:
         written = parameters["X-Amz-Date"]
-        _check_expiry(_time(written), parameters, now)
+        _check_expiry(read_time(written), parameters, now)
     else:
         written = headers.get("x-amz-date")
         written = headers.get("date", "") if written is None else written
-        _check_skew(_time(written), now)
-    found = written if _AMZ_DATE.fullmatch(written) else f"{_time(written):%Y%m%dT%H%M%SZ}"
+        check_skew(read_time(written), now)
+    found = written if _AMZ_DATE.fullmatch(written) else f"{read_time(written):%Y%m%dT%H%M%SZ}"
     if found[:8] != claim.date:
         text = f'Invalid credential date "{claim.date}". This date is not the same as X-Amz-Date'
         raise _bad_query(text) if claim.presigned else _malformed(text)
     return found
 
 
-def _check_skew(at: datetime | None, now: datetime) -> None:
+def check_skew(at: datetime | None, now: datetime) -> None:
     if at is None:
         text = "AWS authentication requires a valid Date or x-amz-date header"
         raise SignatureError("AccessDenied", text)

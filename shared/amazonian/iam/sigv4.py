@@ -259,7 +259,7 @@ def verify(
     scope = credential_scope(claim.date, claim.region, claim.service)
     key = _kept(signing_key, secret, claim.date, claim.region, claim.service)
     expected = signature(key, string_to_sign(amz_date, scope, canonical))
-    _compare(claim.signature, expected)
+    check_equal(claim.signature, expected)
     if claim.presigned:
         token = parameters.get("X-Amz-Security-Token")
     else:
@@ -271,9 +271,10 @@ def verify(
     )
 
 
-def _compare(claimed: str, expected: str) -> None:
+def check_equal(claimed: str, *expected: str) -> None:
     """Compare in a time that does not tell how much of a guess was right."""
-    if not hmac.compare_digest(claimed.encode("utf-8", "replace"), expected.encode()):
+    given = claimed.encode("utf-8", "replace")
+    if not any([hmac.compare_digest(given, one.encode()) for one in expected]):
         text = "The request signature we calculated does not match the signature you provided. "
         text += "Check your key and signing method."
         raise SignatureError("SignatureDoesNotMatch", text)
@@ -324,7 +325,7 @@ class ChunkSignatures:
     def _check(self, kind: str, hashes: tuple[str, ...], claimed: str) -> None:
         before = (kind, self._signature.amz_date, self._signature.scope, self._previous)
         expected = signature(self._signature.key, "\n".join((*before, *hashes)))
-        _compare(claimed, expected)
+        check_equal(claimed, expected)
         self._previous = expected
 
 
@@ -374,7 +375,7 @@ def verify_post_policy(policy_base64: str, fields: Mapping[str, str], secret_of:
     else:
         digest = hmac.digest(secret.encode(), policy_base64.encode(), "sha1")
         expected = base64.b64encode(digest).decode()
-    _compare(claimed, expected)
+    check_equal(claimed, expected)
     return access_key_id
 
 

@@ -9,10 +9,10 @@ and Jas Chhabra (Amazon Builders' Library).
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from amazonian.resilience import coalescing
 from amazonian.resilience.clock import Clock, SystemClock
 
 Value = TypeVar("Value")
@@ -91,56 +91,6 @@ class LRU:
         return len(self._entries)
 
 
-class Coalescer:
-    """Lets callers who want the same thing at the same time share one fetch ("single flight")."""
-
-    def __init__(self) -> None:
-        """Begin with no fetch in flight."""
-        self._lock = threading.Lock()
-        self._flights: dict[Hashable, Future] = {}
-
-    def do(self, key: Hashable, fetch: Callable[[], Value]) -> Value:
-        """Call ``fetch()``, unless another thread's for the same `key` is under way: then share it.
-
-        The first caller of a key runs its own `fetch`, in its own thread. Whoever calls with an
-        equal key before that has ended waits for it, however long it takes, and gets the same
-        outcome; their own `fetch` is not called. Other keys are not held up. Once a fetch has
-        ended, nothing of it is kept: the next call fetches anew, even that of a caller who has
-        just been told the outcome.
-
-        Args:
-            key: what is wanted, hashable.
-            fetch: gets it. It must not ask this coalescer for the same key: it would wait for
-                itself.
-
-        Returns:
-            What the one fetch returned, to all who shared it.
-
-        Raises:
-            BaseException: what the one fetch raised, whatever it was: that same object, to all
-                who shared it.
-        """
-        with self._lock:
-            flight = self._flights.get(key)
-            first = flight is None
-            if first:
-                flight = self._flights[key] = Future()
-        if not first:
-            return flight.result()
-        value = error = None
-        try:
-            value = fetch()
-        except BaseException as raised:
-            error = raised
-        with self._lock:
-            del self._flights[key]  # before anybody is told: whoever asks again then, asks anew
-        if error is not None:
-            flight.set_exception(error)
-        else:
-            flight.set_result(value)
-        return flight.result()
-
-
 @dataclass(frozen=True)
 class Entry(Generic[Value]):
     """What the cache keeps for one key: a value, or the error that says that there is none.
@@ -213,7 +163,7 @@ class Cache(Generic[Value]):
         self.negative_ttl_s = negative_ttl_s
         self.clock = clock or SystemClock()
         self.entries = LRU(capacity)
-        self.coalescer = Coalescer()
+        self.coalescer = coalescing.Coalescer()
 
     def get(self, key: Hashable) -> Value:
         """The value of `key`, from the cache or from the origin.

@@ -22,6 +22,9 @@ class GroupCommit:
 
     Args:
         flush: what is slow, and serves everybody who asked before it began.
+
+    Attributes:
+        asked, flushed: how often it was called, and how often that took a flush of its own.
     """
 
     def __init__(self, flush: Callable[[], None]):
@@ -29,15 +32,18 @@ class GroupCommit:
         self._running = threading.Lock()
         self._joining = threading.Lock()
         self._next: Future[None] | None = None
+        self.asked = self.flushed = 0
 
     def __call__(self) -> None:
         """Return once a flush that began after this call has ended; raise what it raised."""
         with self._joining:
             leads, self._next = self._next is None, self._next or Future()
             mine = self._next
+            self.asked += 1
         if leads:
             with self._running:
                 with self._joining:
+                    self.flushed += 1
                     self._next = None  # from here on, nobody else can count on this flush
                 try:
                     self._flush()

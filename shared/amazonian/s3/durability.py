@@ -10,8 +10,8 @@ Everything here assumes that devices fail independently of each other, at a rate
 changes. That is the model, and what it leaves out is the larger part of the truth.
 
 Sources: D. Patterson, G. Gibson, R. Katz, "A Case for Redundant Arrays of Inexpensive Disks
-(RAID)", SIGMOD 1988, for the Markov model of one failure, here with m; B. Beach, "Backblaze
-Durability is 99.999999999%", 2018, for the window model.
+(RAID)", SIGMOD 1988, for the Markov model of one failure, here with m; "Backblaze Durability is
+99.999999999% — And Why It Doesn't Matter", Backblaze, 2018, for the window model.
 """
 
 import math

@@ -55,7 +55,8 @@ def tables() -> tuple[list[int], list[int]]:
         has 256: item `a` is the `i` from 0 to 254 whose power is `a`. 0 is no power of 2; its item
         is 0 and must not be used.
     """
-    power, logarithm = [0] * 510, [0] * 256
+    power = [0] * 510
+    logarithm = [0] * 256
     value = 1
     for i in range(255):
         power[i] = power[i + 255] = value

@@ -258,6 +258,10 @@ class MetadataService:
         )
         return [_bucket(row) for row in rows]
 
+    def bucket_names(self) -> list[str]:
+        """All buckets, of whatever account."""
+        return [name for (name,) in self.database.read("SELECT name FROM buckets ORDER BY name")]
+
     def create_bucket(self, bucket: Bucket) -> None:
         """
         Raises:
@@ -322,6 +326,15 @@ class MetadataService:
 
         self.database.write(change)
         self._forget(name)
+
+    def usage(self, name: str) -> tuple[int, int]:
+        """How many versions a bucket holds, and of how many bytes."""
+        rows = self.database.read(
+            "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM versions"
+            " WHERE bucket = ? AND delete_marker = 0",
+            (name,),
+        )
+        return int(rows[0][0]), int(rows[0][1])
 
     # --- versions -----------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Bucket, Details, Version
 
 MODES = ("GOVERNANCE", "COMPLIANCE")
+LONGEST = {"days": 36_500, "years": 100}
+"""The longest default retention, in either unit."""
 
 
 def enabled(bucket: Bucket) -> bool:
@@ -73,7 +75,8 @@ def check_removal(version: Version, now: datetime, bypass: bool) -> None:
 def check_change(
     kept: Details, wanted: dict[str, str], version: Version, now: datetime, bypass: bool
 ) -> None:
-    """Whether the retention may become `wanted`: longer always, otherwise only by a bypass.
+    """Whether the retention may become `wanted`: longer always, anything else (another mode too)
+    only by a bypass.
 
     Raises:
         S3Error: ``AccessDenied``.
@@ -82,7 +85,7 @@ def check_change(
         bool(wanted)
         and bool(kept.retention)
         and until(wanted) >= until(kept.retention)
-        and (wanted["mode"] == kept.retention["mode"] or wanted["mode"] == "COMPLIANCE")
+        and wanted["mode"] == kept.retention["mode"]
     )
     if not longer and not may_bypass(version, now, bypass):
         raise S3Error("AccessDenied", "Access Denied because object protected by object lock.")

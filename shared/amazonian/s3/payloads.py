@@ -49,10 +49,6 @@ class Stored:
     inline: bytes | None = None
     checksum: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def payloads(self) -> list[str]:
-        return [segment.payload for segment in self.segments]
-
 
 class Payloads:
     """Writes, holds and removes payloads.

@@ -7,6 +7,7 @@ order up to some point (as a journaling file system does), and content up to som
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,9 @@ class PoweredDevice(WrappedDevice):
             self.power.use()
             if operation in ("remove", "rename"):
                 self._keep_content(arguments[-1])
-            result = super()._do(operation, *arguments)
+            # What is flushed is only noted: to play a power cut, nothing needs to be flushed.
+            flushes = operation in ("fsync", "fsync_directory")
+            result = None if flushes else super()._do(operation, *arguments)
             self._note(operation, *arguments)
         return result
 
@@ -98,7 +101,8 @@ class PoweredDevice(WrappedDevice):
 
     def _keep_content(self, name: str) -> None:
         if name in self._names:
-            self._names[name].content = (self.path / name).read_bytes()
+            with suppress(FileNotFoundError):  # the disk may have been wiped or replaced
+                self._names[name].content = (self.path / name).read_bytes()
 
     def forget(self, kept: Callable[[int], int]) -> None:
         """Leave in the directory what a power cut leaves.
@@ -109,7 +113,7 @@ class PoweredDevice(WrappedDevice):
         """
         for name in self._names:
             self._keep_content(name)
-            (self.path / name).unlink()
+            (self.path / name).unlink(missing_ok=True)
         for change in self._changes[: kept(len(self._changes))]:
             _apply(change, self._flushed)
         for name, file in self._flushed.items():

@@ -23,10 +23,15 @@ class Source:
         return self.queue.device.name
 
     @property
+    def is_slow(self) -> bool:
+        """Whether it was slow for this reader before, or is so for anybody now."""
+        return self.slow or self.queue.is_late
+
+    @property
     def preference(self) -> tuple[bool, bool, int]:
         """Sorts sources: what is not slow first, then what is known, data before parity."""
         opened = self.fragment.layout is not None
-        return self.slow or self.queue.is_late, not opened, self.fragment.index
+        return self.is_slow, not opened, self.fragment.index
 
 
 class Race:

@@ -56,18 +56,29 @@ class Sources:
         self._open()
 
     def _open(self) -> None:
-        """Find k fragments; the first that is found tells how the payload is laid out."""
+        """Find k fragments, and all data fragments unless their devices fail.
+
+        The first that is found tells how the payload is laid out.
+        """
         race = Race(self.hedge_s, self.give_up_s)
         left = sorted(self.all, key=lambda source: source.preference)
-        found: dict[int, Source] = {}
-        while len(found) < self.layout.k:
-            while left and race.on_time + len(found) < self.layout.k:
+        found: set[int] = set()
+        while len(found) < self.layout.k or not found.issuperset(range(self.layout.k)):
+            if len(found) < self.layout.k:
+                enough = self.layout.k - len(found)
+            else:  # devices came and went since it was written: data may stand where parity would
+                left = [source for source in left if source.expected and not source.is_slow]
+                enough = race.on_time + len(left)
+                if not enough:
+                    break
+            while left and race.on_time < enough:
                 source = left.pop(0)
                 race.start(source, source.fragment.open)
-            source = self.outcome_of(race, left, len(found))
-            if source is not None:
-                found[source[0].fragment.index] = source[0]
-                self.layout = source[0].fragment.layout
+            done = self.outcome_of(race, left, len(found))
+            if done is not None:
+                fragment = done[0].fragment
+                found.add(fragment.index)
+                self.layout = fragment.layout
         race.cancel()
 
     def outcome_of(
@@ -137,7 +148,7 @@ class StripeRead:
         self._race = Race(sources.hedge_s, sources.give_up_s)
         self._left = sources.usable()
         direct = {source.fragment.index: source for source in reversed(self._left)}
-        direct = [direct[i] for i in wanted if i in direct and not direct[i].preference[0]]
+        direct = [direct[i] for i in wanted if i in direct and not direct[i].is_slow]
         if len(direct) == len(wanted):
             self._left = direct + [source for source in self._left if source not in direct]
             self._start(len(wanted))

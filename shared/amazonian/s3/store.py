@@ -266,16 +266,13 @@ class Store:
         self.metadata.create_upload(upload)
         return upload
 
-    def keep_part(self, body: Body) -> Stored:
-        """As `keep`, but never held: a part's row has no room for bytes."""
-        return self._payloads.keep(body, inline_bytes=-1)
-
-    def put_part(self, upload: Upload, number: int, stored: Stored) -> Part:
-        """Name a part; one of the same number takes the place of an earlier one.
+    def put_part(self, upload: Upload, number: int, body: Body) -> Part:
+        """Keep a part; one of the same number takes the place of an earlier one.
 
         Raises:
             S3Error: ``NoSuchUpload``: it was completed or aborted meanwhile.
         """
+        stored = self._payloads.keep(body, inline_bytes=-1)  # a part's row has no room for bytes
         part = Part(number, stored.size, stored.etag, self.now(), stored.segments, stored.checksum)
         try:
             freed = self.metadata.put_part(upload.upload_id, upload.bucket, upload.key, part)

@@ -153,7 +153,9 @@ class Upkeep:
                 payload = name.removesuffix(PARTIAL)
                 if not is_payload(payload):
                     yield Finding(device, name, "unknown")
-                elif name != payload and not (payload in self.writers or payload in self.readers):
+                elif name == payload or payload in self.writers or payload in self.readers:
+                    continue
+                elif _is_there(self.reachable[device], name):  # else its write has ended since
                     yield Finding(device, name, "leftover")
 
     def _repair(self, examination: Examination, report: RepairReport) -> None:
@@ -175,6 +177,14 @@ class Upkeep:
             if superfluous and copy.queue not in placed.values():
                 _remove(copy.queue, payload)
                 report.removed.append(Finding(copy.device, payload, "misplaced"))
+
+
+def _is_there(queue: DeviceQueue, name: str) -> bool:
+    try:
+        queue.device.read_end(name, 0)
+    except OSError:
+        return False
+    return True
 
 
 def _remove(queue: DeviceQueue, name: str) -> None:

@@ -28,10 +28,14 @@ def test_without_a_kernel_each_frame_can_be_put_together_from_the_differences(
     assert data["values"] == [["1", "2", "3", "4"]]
     assert data["texts"] == ["a peak of 1", "a peak of 2", "a peak of 3", "a peak of 4"]
     for at, n in enumerate((1, 2, 3, 4)):
-        lines = list(data["base"])
-        for line, text in data["frames"][at].items():
-            lines[int(line)] = text
-        assert "\n".join(lines).split() == shown.frame(n=n)[0].split()
+        frames = []
+        for drawing in (data["wide"], data["narrow"]):
+            lines = list(drawing["base"])
+            for line, text in drawing["frames"][at].items():
+                lines[int(line)] = text
+            frames.append("\n".join(lines).split())
+        assert frames[0] == shown.frame(n=n)[0].split()
+        assert frames[1] != frames[0]
     assert '<label for="explore-peaks-n">height</label>' in markup
 
 
@@ -65,6 +69,24 @@ def test_the_same_figure_is_the_same_text() -> None:
 def test_two_figures_of_a_page_share_no_ids() -> None:
     ids = [set(re.findall(r'\bid="([^"]+)"', figure(draw, title=t).frame()[0])) for t in "ab"]
     assert not ids[0] & ids[1]
+
+
+def test_a_built_page_has_a_narrow_drawing_too_with_ids_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def with_legend(ax):
+        ax.plot([0, 1], [0, 1], label="the line's own name")
+        ax.legend(loc="upper left")
+        return "a line"
+
+    monkeypatch.setenv("COURSE_STATIC", "1")
+    markup = figure(with_legend, title="A line")._repr_mimebundle_()["text/html"]
+    ids = re.findall(r'\bid="([^"]+)"', markup)
+    assert len(ids) == len(set(ids))
+    widths = [float(w) for w in re.findall(r'viewBox="0 0 ([\d.]+)', markup)]
+    assert len(widths) == 2
+    assert widths[1] < 0.65 * widths[0]
+    assert markup.count("own name") == 2
 
 
 def test_a_prediction_is_compared_with_its_outcome() -> None:

@@ -1,19 +1,17 @@
 """The cache of lab 1.4: what it stores, how long it gives it, and what it asks of its origin."""
 
-import gc
 import random
 import threading
-import weakref
 from collections import OrderedDict
 
 import pytest
+from crew import PATIENCE_S, Gate, in_threads
 from hypothesis import given
 from hypothesis import strategies as st
 
 from amazonian.resilience.caching import (
     LRU,
     Cache,
-    Coalescer,
     Entry,
     NotFoundError,
     TooManyFetchesError,
@@ -21,8 +19,6 @@ from amazonian.resilience.caching import (
     limited,
 )
 from amazonian.resilience.clock import SimulatedClock
-
-PATIENCE_S = 10.0
 
 
 class OriginDownError(Exception):
@@ -50,25 +46,6 @@ class Origin:
 
 def cache_of(clock, origin, soft_ttl_s=60.0, hard_ttl_s=300.0, negative_ttl_s=5.0, capacity=10):
     return Cache(origin, soft_ttl_s, hard_ttl_s, negative_ttl_s, capacity, clock)
-
-
-def in_threads(count, work):
-    """Run ``work(number)`` in `count` threads; what each returned or raised, in order."""
-    outcomes: list[object] = [None] * count
-
-    def run(number):
-        try:
-            outcomes[number] = work(number)
-        except BaseException as error:
-            outcomes[number] = error
-
-    threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive(), "a thread is still waiting"
-    return outcomes
 
 
 # --- freshness and LRU
@@ -127,113 +104,7 @@ def test_a_store_for_nothing_is_refused():
         LRU(0)
 
 
-# --- the coalescer, and a cache shared by threads
-
-
-class Gate:
-    """A fetch that waits, in its first call, until it is let go."""
-
-    def __init__(self, outcome):
-        self.outcome, self.calls, self.lock = outcome, 0, threading.Lock()
-        self.began, self.go_on = threading.Event(), threading.Event()
-
-    def __call__(self, key=None):
-        with self.lock:
-            self.calls += 1
-        self.began.set()
-        assert self.go_on.wait(PATIENCE_S)
-        if isinstance(self.outcome, BaseException):
-            raise self.outcome
-        return self.outcome
-
-
-class InsideKey:
-    """A key that opens the gate when `wanted` threads have looked it up."""
-
-    def __init__(self, wanted, gate):
-        self.wanted, self.gate, self.threads = wanted, gate, set()
-
-    def __hash__(self):
-        self.threads.add(threading.get_ident())
-        if len(self.threads) >= self.wanted and self.gate.began.is_set():
-            self.gate.go_on.set()
-        return 1
-
-    def __eq__(self, other):
-        return self is other
-
-
-def share(coalescer, threads, outcome):
-    """Have `threads` threads ask while one fetch lasts; the gate and what they got."""
-    gate = Gate(outcome)
-    key = InsideKey(threads, gate)
-
-    def work(number):
-        if number:
-            assert gate.began.wait(PATIENCE_S)
-        return coalescer.do(key, gate)
-
-    return gate, in_threads(threads, work)
-
-
-def test_a_hundred_threads_share_one_fetch():
-    gate, outcomes = share(Coalescer(), 100, "red")
-    assert gate.calls == 1
-    assert outcomes == ["red"] * 100
-
-
-@pytest.mark.parametrize("error", [OriginDownError("down"), SystemExit("stop")])
-def test_an_error_reaches_all_who_shared_the_fetch_and_the_next_caller_fetches_anew(error):
-    coalescer = Coalescer()
-    gate, outcomes = share(coalescer, 30, error)
-    assert gate.calls == 1
-    assert all(outcome is error for outcome in outcomes)
-    assert coalescer.do("k", lambda: "red") == "red"
-
-
-def test_a_fetch_runs_in_the_thread_of_its_first_caller():
-    assert Coalescer().do("k", threading.get_ident) == threading.get_ident()
-
-
-def test_two_coalescers_do_not_share_a_fetch_for_the_same_key():
-    one, two = Coalescer(), Coalescer()
-    assert one.do("k", lambda: two.do("k", lambda: "of the second")) == "of the second"
-
-
-def test_a_waiter_that_asks_again_at_once_gets_a_new_fetch_and_not_the_old_outcome():
-    for _ in range(50):
-        coalescer, gate = Coalescer(), Gate("old")
-        key = InsideKey(8, gate)
-
-        def work(number, coalescer=coalescer, gate=gate, key=key):
-            if number:
-                assert gate.began.wait(PATIENCE_S)
-            assert coalescer.do(key, gate) == "old"
-            return coalescer.do(key, lambda: "new")
-
-        assert in_threads(8, work) == ["new"] * 8
-
-
-def test_a_slow_key_does_not_hold_up_another():
-    coalescer, gate = Coalescer(), Gate("slow")
-    slow = threading.Thread(target=coalescer.do, args=("slow", gate), daemon=True)
-    slow.start()
-    assert gate.began.wait(PATIENCE_S)
-    assert in_threads(1, lambda _: coalescer.do("quick", lambda: "quick")) == ["quick"]
-    gate.go_on.set()
-    slow.join(PATIENCE_S)
-
-
-def test_the_coalescer_keeps_nothing_of_a_key():
-    class Key:
-        pass
-
-    coalescer, key = Coalescer(), Key()
-    held = weakref.ref(key)
-    coalescer.do(key, lambda: "red")
-    del key
-    gc.collect()
-    assert held() is None
+# --- a cache shared by threads
 
 
 def test_a_hundred_threads_and_a_cold_cache_cost_exactly_one_fetch_each_time_it_expires():
@@ -258,9 +129,10 @@ def test_a_hundred_threads_and_a_cold_cache_cost_exactly_one_fetch_each_time_it_
 
 
 def test_an_error_of_the_one_fetch_reaches_every_thread_of_a_cache():
-    gate = Gate(OriginDownError("down"))
-    cache = Cache(gate, 60.0, 300.0, 5.0, 10, SimulatedClock())
-    gate.go_on.set()
+    clock = SimulatedClock()
+    origin = Origin(clock)
+    origin.error = OriginDownError("down")
+    cache = cache_of(clock, origin)
     outcomes = in_threads(20, lambda _: cache.get("k"))
     assert all(isinstance(outcome, OriginDownError) for outcome in outcomes)
 

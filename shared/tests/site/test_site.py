@@ -115,6 +115,53 @@ def test_a_page_is_whole_accessible_and_fits_a_phone_with_all_other_hosts_blocke
         assert not problems, "\n".join(problems)
 
 
+SMALLEST_TEXT = """() => {
+  let smallest = Infinity;
+  for (const drawing of document.querySelectorAll(".bd-article figure svg, course-explore svg")) {
+    const scale = drawing.getBoundingClientRect().width / drawing.viewBox.baseVal.width;
+    if (!scale) continue;  // the form that is not shown
+    for (const text of drawing.querySelectorAll("text")) {
+      smallest = Math.min(smallest, scale * parseFloat(getComputedStyle(text).fontSize));
+    }
+  }
+  return smallest;
+}"""
+
+
+@pytest.mark.parametrize("name", [n for n in PAGES if n.startswith(("book/", "solutions"))])
+def test_the_text_of_figures_can_be_read_on_a_phone(
+    browser: sync_api.Browser, address: str, name: str
+) -> None:
+    with Visit(browser, address, PHONE) as visit:
+        assert visit.open(name).evaluate(SMALLEST_TEXT) >= 11  # CSS pixels
+
+
+def test_formulas_are_set_by_the_fonts_own_measures(
+    browser: sync_api.Browser, address: str
+) -> None:
+    with Visit(browser, address, DESKTOP) as visit:
+        page = visit.open("solutions/01_4_caching.html")
+        heights = page.evaluate(
+            "[...document.querySelectorAll('.math-block munder mo, p math mo')]"
+            ".map(e => [e.textContent, e.getBoundingClientRect().height])"
+        )
+        sums = [height for sign, height in heights if sign == "\u2211"]
+        others = [height for sign, height in heights if sign == "+"]
+        assert min(sums) > 1.2 * max(others)  # without a MATH table they are as high as any sign
+
+
+def test_pages_to_look_things_up_read_well(browser: sync_api.Browser, address: str) -> None:
+    with Visit(browser, address, DESKTOP) as visit:
+        page = visit.open("genindex.html")
+        assert page.get_by_text("amazonian.resilience.retries (module)").count() == 1
+        assert page.get_by_text("module", exact=True).count() == 0
+        bibliography = visit.open("book/bibliography.html").locator("article").inner_text()
+        assert "Builders’ Library, 2019. aws.amazon.com/" in bibliography
+        assert "URL:" not in bibliography
+        page = visit.open("search.html?q=served")
+        page.wait_for_selector("text=deadline The moment after which")  # not "deadlineThe"
+
+
 def test_dark_mode_is_taken_from_the_reader(browser: sync_api.Browser, address: str) -> None:
     with Visit(browser, address, DESKTOP, "dark") as visit:
         page = visit.open("book/index.html")
@@ -139,19 +186,19 @@ def test_a_slider_moves_its_figure_by_keyboard(
         slider = explorer.locator("input[type=range]").first
         slider.focus()
         before = (
-            explorer.locator(".frame").inner_html(),
+            explorer.locator(".frame.wide").inner_html(),
             explorer.locator("[role=status]").inner_text(),
             slider.get_attribute("aria-valuetext"),
         )
         at_the_end = slider.evaluate("e => e.value === e.max")
         page.keyboard.press("ArrowLeft" if at_the_end else "ArrowRight")
         after = (
-            explorer.locator(".frame").inner_html(),
+            explorer.locator(".frame.wide").inner_html(),
             explorer.locator("[role=status]").inner_text(),
             slider.get_attribute("aria-valuetext"),
         )
         assert all(old != new for old, new in zip(before, after, strict=True))
-        assert explorer.locator(".frame svg[role=img]").get_attribute("aria-label")
+        assert explorer.locator(".frame.wide svg[role=img]").get_attribute("aria-label")
 
 
 def test_search_finds_jitter(browser: sync_api.Browser, address: str) -> None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from amazonian.cloud.s3 import grants
 from amazonian.cloud.s3.operations import Context
 from amazonian.cloud.s3.wire import http_date, parse_iso
-from amazonian.s3 import objectlock
+from amazonian.s3 import lifecycle, objectlock
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import NULL, Details, Version
 from amazonian.s3.preconditions import Conditions, parse_date
@@ -71,7 +71,7 @@ def system_headers(headers: Mapping[str, str]) -> dict[str, str]:
     if "content-encoding" in kept:
         encodings = [e.strip() for e in kept["content-encoding"].split(",")]
         encodings = [e for e in encodings if e and e != "aws-chunked"]
-        kept["content-encoding"] = ",".join(encodings)
+        kept["content-encoding"] = ", ".join(encodings)
         if not encodings:
             del kept["content-encoding"]
     kept.setdefault("content-type", "binary/octet-stream")
@@ -172,9 +172,21 @@ def version_header(context: Context, version: Version) -> dict[str, str]:
     return {"x-amz-version-id": version.version_id} if context.bucket.versioning else {}
 
 
-def written_version_header(version: Version) -> dict[str, str]:
-    """``x-amz-version-id`` of what was just written, where it got an id of its own."""
-    return {} if version.version_id == NULL else {"x-amz-version-id": version.version_id}
+def written_headers(context: Context, version: Version) -> dict[str, str]:
+    """What a write of an object answers beside its ETag: the version's id, where it got one of its
+    own, and when it will expire."""
+    own = {} if version.version_id == NULL else version_header(context, version)
+    return own | expiration_header(context, version)
+
+
+def expiration_header(context: Context, version: Version) -> dict[str, str]:
+    """``x-amz-expiration``, if a lifecycle rule says that the latest version of the key expires."""
+    due = lifecycle.expiry(context.bucket, version) if version.latest else None
+    if due is None:
+        return {}
+    moment, rule = due
+    value = f'expiry-date="{http_date(moment)}", rule-id="{quote(rule, safe="")}"'
+    return {"x-amz-expiration": value}
 
 
 def object_headers(context: Context, version: Version, with_checksum: bool) -> dict[str, str]:
@@ -187,6 +199,7 @@ def object_headers(context: Context, version: Version, with_checksum: bool) -> d
         **details.headers,
         **{f"x-amz-meta-{name}": value for name, value in details.metadata.items()},
         **version_header(context, version),
+        **expiration_header(context, version),
         **details.encryption,
     }
     if details.storage_class != "STANDARD":

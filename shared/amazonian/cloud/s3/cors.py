@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from amazonian.cloud.s3.buckets import set_setting
 from amazonian.cloud.s3.operations import Context, operation
@@ -11,6 +12,7 @@ from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Bucket
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
+MOST_RULES = 100
 Rule = dict[str, Any]
 
 
@@ -40,29 +42,36 @@ def get_bucket_cors(context: Context) -> Response:
 @operation("PutBucketCors", "PUT", "bucket", subresource="cors", action="s3:PutBucketCORS")
 def put_bucket_cors(context: Context) -> Response:
     root = parse_document(context.document(), "CORSConfiguration")
-    rules = []
-    for element in root.findall("CORSRule"):
-        age = child_text(element, "MaxAgeSeconds")
-        rule = {
-            "id": child_text(element, "ID"),
-            "origins": [e.text or "" for e in element.findall("AllowedOrigin")],
-            "methods": [e.text or "" for e in element.findall("AllowedMethod")],
-            "headers": [e.text or "" for e in element.findall("AllowedHeader")],
-            "expose": [e.text or "" for e in element.findall("ExposeHeader")],
-            "max_age_s": int(age) if age and age.isdigit() else None,
-        }
-        unknown = set(rule["methods"]) - set(METHODS)
-        if unknown:
-            raise S3Error(
-                "InvalidRequest", f"Found unsupported HTTP method in CORS config: {unknown.pop()}"
-            )
-        if not rule["origins"] or not rule["methods"]:
-            raise S3Error("MalformedXML")
-        rules.append(rule)
-    if not 1 <= len(rules) <= 100:
+    rules = [_parse(element) for element in root.findall("CORSRule")]
+    if not 1 <= len(rules) <= MOST_RULES:
         raise S3Error("MalformedXML")
     set_setting(context, "cors", rules)
     return Response()
+
+
+def _parse(element: Element) -> Rule:
+    age = child_text(element, "MaxAgeSeconds")
+    if age is not None and not age.isdecimal():
+        raise S3Error("MalformedXML")
+    rule = {
+        "id": child_text(element, "ID"),
+        "origins": [e.text or "" for e in element.findall("AllowedOrigin")],
+        "methods": [e.text or "" for e in element.findall("AllowedMethod")],
+        "headers": [e.text or "" for e in element.findall("AllowedHeader")],
+        "expose": [e.text or "" for e in element.findall("ExposeHeader")],
+        "max_age_s": int(age) if age else None,
+    }
+    for method in rule["methods"]:
+        if method not in METHODS:
+            raise S3Error(
+                "InvalidRequest", f"Found unsupported HTTP method in CORS config: {method}"
+            )
+    for pattern in rule["origins"] + rule["headers"]:
+        if pattern.count("*") > 1:
+            raise S3Error("InvalidRequest", f"{pattern!r} can not have more than one wildcard.")
+    if not rule["origins"] or not rule["methods"]:
+        raise S3Error("MalformedXML")
+    return rule
 
 
 @operation("DeleteBucketCors", "DELETE", "bucket", subresource="cors", action="s3:PutBucketCORS")
@@ -101,12 +110,17 @@ def preflight(bucket: Bucket, request: Request) -> Response:
 
 
 def response_headers(bucket: Bucket | None, request: Request) -> dict[str, str]:
-    """The headers that let the page read the answer, if a rule lets it."""
+    """The headers that let the page read the answer, if a rule lets it.
+
+    A preflight has its answer already; another request that names a method as a preflight does is
+    answered for that method.
+    """
     origin = request.headers.get("origin")
-    if not origin or bucket is None:
+    if not origin or bucket is None or request.method == "OPTIONS":
         return {}
+    method = request.headers.get("access-control-request-method", request.method)
     for rule in bucket.settings.get("cors") or []:
-        if _applies(rule, origin, request.method):
+        if _applies(rule, origin, method):
             return response_headers_of(rule, origin)
     return {}
 

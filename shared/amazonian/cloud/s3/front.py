@@ -5,20 +5,27 @@ import logging
 from datetime import UTC, datetime
 
 from amazonian.cloud.s3 import (  # noqa: F401 (the imports register the operations)
+    bucket_access,
     buckets,
     cors,
     deleting,
     grants,
+    lifecycle,
     listing,
+    listing_buckets,
+    listing_uploads,
+    listing_versions,
     locks,
     multipart,
     objects,
     postform,
     reading,
     tagging,
+    unconfigured,
 )
 from amazonian.cloud.s3.operations import Context, find_operation, perform
 from amazonian.cloud.s3.wire import Request, Response, error_response
+from amazonian.iam import sigv2
 from amazonian.iam.identities import Identities
 from amazonian.iam.sigv4 import SignatureError, verify
 from amazonian.s3.errors import S3Error
@@ -28,6 +35,9 @@ from amazonian.s3.writing import NoSpaceError, NotEnoughDevicesError
 
 log = logging.getLogger(__name__)
 ATTEMPTS = 10
+
+LISTING = frozenset({"list-type"})
+"""What a URL in the older way may say without having signed it."""
 
 
 class S3Front:
@@ -45,22 +55,37 @@ class S3Front:
         context = Context(self.store, self.identities, request)
         try:
             if request.method == "OPTIONS":
-                return cors.preflight(self.store.metadata.bucket(request.bucket), request)
+                bucket = self.store.metadata.bucket(request.bucket)
+                return self._finish(context, cors.preflight(bucket, request))
             self._authenticate(context)
             context.operation = find_operation(request)
+            self._check_what_is_signed(context)
         except S3Error as error:
             return self._refuse(context, error)
         return context
 
     def _authenticate(self, context: Context) -> None:
+        request, secret_of = context.request, self.identities.secret_of
         moment = datetime.fromtimestamp(self.store.metadata.clock.now_s(), UTC)
         try:
-            signature = verify(context.request.signed, self.identities.secret_of, moment)
+            if sigv2.is_signed_so(request.signed):
+                request.headers = {**sigv2.headers_in_query(request.query), **request.headers}
+                signature = sigv2.verify(request.signed, secret_of, moment)
+            else:
+                signature = verify(request.signed, secret_of, moment)
+            if signature is not None:
+                context.signature = signature
+                context.caller = self.identities.caller(signature.access_key_id, signature.token)
         except SignatureError as error:
             raise S3Error(error.code, error.message, status=error.status) from None
-        if signature is not None:
-            context.signature = signature
-            context.caller = self.identities.caller(signature.access_key_id)
+
+    def _check_what_is_signed(self, context: Context) -> None:
+        """A URL that is signed in the older way must not be turned into another operation."""
+        signature, chosen = context.signature, context.operation
+        if signature is None or chosen is None or signature.date or not signature.presigned:
+            return
+        if chosen.subresource and chosen.subresource not in LISTING | sigv2.SIGNED_PARAMETERS:
+            raise S3Error("AccessDenied", f"{chosen.subresource} was not signed with the URL.")
 
     def perform(self, context: Context) -> Response:
         """Carry out what was prepared; errors become responses too."""

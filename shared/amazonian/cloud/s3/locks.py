@@ -1,11 +1,20 @@
 """Object lock: the bucket's default, and each version's retention and legal hold."""
 
+import re
 from dataclasses import replace
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from amazonian.cloud.s3.buckets import set_setting
 from amazonian.cloud.s3.operations import Context, operation
-from amazonian.cloud.s3.wire import Response, child_text, document, parse_document, parse_iso
+from amazonian.cloud.s3.wire import (
+    Response,
+    child_text,
+    document,
+    need_text,
+    parse_document,
+    parse_iso,
+)
 from amazonian.s3 import objectlock
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Details, Version
@@ -53,23 +62,28 @@ def put_object_lock_configuration(context: Context) -> Response:
     root = parse_document(context.document(), "ObjectLockConfiguration")
     if child_text(root, "ObjectLockEnabled") != "Enabled":
         raise S3Error("MalformedXML")
-    setting: dict[str, Any] = {}
-    if root.find("Rule") is not None:
-        mode = child_text(root, "Rule/DefaultRetention/Mode")
-        days = child_text(root, "Rule/DefaultRetention/Days")
-        years = child_text(root, "Rule/DefaultRetention/Years")
-        if mode not in objectlock.MODES or (days is None) == (years is None):
-            raise S3Error("MalformedXML")
-        unit, text = ("days", days) if days is not None else ("years", years)
-        period = int(text) if text and text.lstrip("-").isdigit() else 0
-        if period <= 0:
-            raise S3Error(
-                "InvalidRetentionPeriod",
-                "Default retention period must be a positive integer value",
-            )
-        setting["rule"] = {"mode": mode, unit: period}
+    rule = root.find("Rule/DefaultRetention")
+    setting = {} if rule is None else {"rule": _default_retention(rule)}
     set_setting(context, "object_lock", setting)
     return Response()
+
+
+def _default_retention(element: Element) -> dict[str, Any]:
+    mode = child_text(element, "Mode")
+    periods = [
+        (unit, text, most)
+        for unit, most in objectlock.LONGEST.items()
+        if (text := child_text(element, unit.capitalize())) is not None
+    ]
+    if mode not in objectlock.MODES or len(periods) != 1:
+        raise S3Error("MalformedXML")
+    ((unit, text, most),) = periods
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= most:
+        raise S3Error(
+            "InvalidRetentionPeriod",
+            f"The default retention period is a number of {unit} from 1 to {most}.",
+        )
+    return {"mode": mode, unit: int(text)}
 
 
 @operation(
@@ -105,7 +119,7 @@ def put_object_retention(context: Context) -> Response:
     now = context.store.now()
     wanted: dict[str, str] = {}
     if len(root):
-        until = parse_iso(child_text(root, "RetainUntilDate"))
+        until = parse_iso(need_text(root, "RetainUntilDate"))
         wanted = objectlock.retention(child_text(root, "Mode"), until, now)
     headers = context.request.headers
     bypass = headers.get("x-amz-bypass-governance-retention", "").lower() == "true"

@@ -86,7 +86,7 @@ def upload_part(context: Context) -> Response:
             f"Checksum Type mismatch occurred, expected checksum Type: {wanted.lower()}, "
             f"actual checksum Type: {given.lower()}",
         )
-    part = context.store.put_part(upload, number, context.store.keep_part(body))
+    part = context.store.put_part(upload, number, body)
     checksum = body.promise_kept or part.checksum
     return Response(
         200,
@@ -118,7 +118,7 @@ def upload_part_copy(context: Context) -> Response:
             )
     algorithm = algorithm_of(upload)
     body = CopiedBody(context.store, source, algorithm, start, length)
-    part = context.store.put_part(upload, number, context.store.keep_part(body))
+    part = context.store.put_part(upload, number, body)
     headers = {}
     if context.extra["source_bucket"].versioning:
         headers["x-amz-copy-source-version-id"] = source.version_id
@@ -219,7 +219,7 @@ def complete_multipart_upload(context: Context) -> Response:
             f"Checksum{checksum['algorithm']}": checksum["value"],
             "ChecksumType": checksum["type"],
         },
-        **attributes.written_version_header(version),
+        **attributes.written_headers(context, version),
         **version.details.encryption,
     )
 

@@ -41,7 +41,7 @@ def put_object(context: Context) -> Response:
         {
             "etag": f'"{version.etag}"',
             **attributes.checksum_headers(version.details.checksum),
-            **attributes.written_version_header(version),
+            **attributes.written_headers(context, version),
             **version.details.encryption,
         },
     )
@@ -138,7 +138,7 @@ def copy_object(context: Context) -> Response:
     body = CopiedBody(store, source, checksums.need_algorithm(algorithm or DEFAULT_CHECKSUM))
     conditions = attributes.write_conditions(headers)
     version = upload.put(store, request.bucket, request.key, body, details, conditions)
-    result_headers = attributes.written_version_header(version)
+    result_headers = attributes.written_headers(context, version)
     if context.extra["source_bucket"].versioning:
         result_headers["x-amz-copy-source-version-id"] = source.version_id
     checksum = version.details.checksum

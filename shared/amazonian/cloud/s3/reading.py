@@ -12,6 +12,14 @@ from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Version
 from amazonian.s3.preconditions import check_read
 
+OVERRIDABLE = (
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-type",
+    "expires",
+)
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -51,13 +59,7 @@ def _read(context: Context, with_body: bool) -> Response:
         kept = ("etag", "last-modified", "cache-control", "expires", "x-amz-version-id")
         error.headers |= {name: headers[name] for name in kept if name in headers}
         raise
-    for name, value in request.parameters.items():
-        if name.startswith("response-"):
-            if context.caller is None:
-                raise S3Error(
-                    "InvalidRequest", "Request specific response headers need a signed request."
-                )
-            headers[name.removeprefix("response-")] = value
+    headers |= _overrides(context)
     status, start, length = 200, 0, version.size
     part = _part_range(context, version, headers)
     wanted = part or parse_range(request.headers.get("range"), version.size)
@@ -76,6 +78,22 @@ def _read(context: Context, with_body: bool) -> Response:
     return Response(status, headers, body, length)
 
 
+def _overrides(context: Context) -> dict[str, str]:
+    """The headers that a signed request asks to be answered with, as ``response-expires=…``."""
+    parameters = context.request.parameters
+    asked = {
+        name: parameters[f"response-{name}"]
+        for name in OVERRIDABLE
+        if f"response-{name}" in parameters
+    }
+    if asked and context.caller is None:
+        raise S3Error("InvalidRequest", "Only a signed request may ask for response headers.")
+    for name, value in asked.items():
+        if not value.isprintable():
+            raise S3Error("InvalidArgument", f"response-{name} is not the value of a header.")
+    return asked
+
+
 def _part_range(
     context: Context, version: Version, headers: dict[str, str]
 ) -> tuple[int, int] | None:
@@ -89,7 +107,7 @@ def _part_range(
     if not parts:
         headers.pop("x-amz-mp-parts-count")
         if number != 1:
-            raise S3Error("InvalidPart", "The object has no such part.")
+            raise S3Error("InvalidPart", "The object has one part, number 1.")
         return (0, version.size) if version.size else None
     start = 0
     for index, (_, size, checksum) in enumerate(parts, 1):
@@ -99,7 +117,7 @@ def _part_range(
                 headers[name] = checksum
             return start, size
         start += size
-    raise S3Error("InvalidPart", "The object has no such part.")
+    raise S3Error("InvalidPart", f"The object has parts 1 to {len(parts)}.")
 
 
 @operation(

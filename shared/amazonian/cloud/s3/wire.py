@@ -1,5 +1,6 @@
 """Requests and responses as S3 writes them: paths, headers, XML, dates."""
 
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -105,8 +106,16 @@ def document(root: str, content: Mapping[str, Any], status: int = 200, **headers
     """
     element = ElementTree.Element(root, {"xmlns": NAMESPACE})
     _fill(element, content)
-    body = b'<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(element)
-    return Response(status, {"content-type": "application/xml", **headers}, body)
+    return Response(status, {"content-type": "application/xml", **headers}, _serialized(element))
+
+
+_CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f]")
+
+
+def _serialized(element: ElementTree.Element) -> bytes:
+    """The document. Characters that XML 1.0 has no place for are written as S3 does, ``&#x1;``."""
+    text = _CONTROL.sub(lambda found: b"&#x%x;" % ord(found[0]), ElementTree.tostring(element))
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + text
 
 
 def _fill(element: ElementTree.Element, content: Mapping[str, Any]) -> None:
@@ -181,8 +190,8 @@ def error_response(error: S3Error, request: Request) -> Response:
         "HostId": request.id,
     }
     _fill(root, fields)
-    body = b'<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root)
-    return Response(error.status, {"content-type": "application/xml", **error.headers}, body)
+    headers = {"content-type": "application/xml", **error.headers}
+    return Response(error.status, headers, _serialized(root))
 
 
 # --- dates and names --------------------------------------------------------------------------

@@ -130,6 +130,11 @@ def shuffle_shard__ranks_by_one_byte(customer, workers, shard_size):
     return ranked(customer, workers, shard_size, rank=lambda digest: digest[0])
 
 
+@wrong(sharding, feedback="the next worker's number is as often the lower as the higher")
+def shuffle_shard__ranks_by_two_bytes(customer, workers, shard_size):
+    return ranked(customer, workers, shard_size, rank=lambda digest: digest[:2])
+
+
 @wrong(sharding, feedback="the lowest number wins: compare whole digests")
 def shuffle_shard__ranks_from_0_to_999(customer, workers, shard_size):
     return ranked(
@@ -331,6 +336,18 @@ class ShardSearcher__starts_again_for_every_customer(Begun):
     def candidates(self):
         draws = (self.drawn() for _ in range(sharding.DRAWS))
         return itertools.chain(draws, self.search((), 0))
+
+
+@wrong(sharding, feedback="expected once, in one walk")
+class ShardSearcher__starts_again_after_every_tenth_searched_shard(Begun):
+    searched = 0
+
+    def candidates(self):
+        yield from (self.drawn() for _ in range(sharding.DRAWS))
+        self.searched += 1
+        if self.searched % 10 == 0:
+            self.left = self.search((), 0)
+        yield from itertools.chain(self.left)  # a chain in between keeps the walk from being closed
 
 
 @wrong(sharding, feedback="begun in __init__ and never again")

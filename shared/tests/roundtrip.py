@@ -18,7 +18,7 @@ from amazonian.iam.identities import Identities
 from amazonian.resilience.idempotency import WallClock
 
 DEEPEST = 3  # optional members further down are left out
-TEXTS = ("abc", "a b&<c>", "héllo", "x/y+z%20=", "1.5", " spaces ", "line\r\nline")
+TEXTS = ("abc", "a b&<c>", "héllo", "x/y+z%20=", "1.5", " spaces ", "line\nline")
 
 
 class Values:
@@ -78,6 +78,8 @@ class Values:
     def _text(self, shape: Shape, place: str | None) -> str | dict:
         if shape.serialization.get("jsonvalue"):
             return {"k": 1} if place else "{}"
+        if shape.name == "policyDocumentType":  # boto3 decodes those that are JSON
+            return "{no JSON".ljust(shape.metadata.get("min", 1))
         if place == "uri" and (shape.name or "").lower().endswith("arn"):
             return "arn:aws:x:us-east-1:123456789012:y/zzzzzzzzzz"
         if getattr(shape, "enum", None):
@@ -142,13 +144,21 @@ class Report:
     failures: dict[str, str] = field(default_factory=dict)
 
 
-def client_of(service: str, gateway: Gateway, key_id: str, secret: str, **config: Any) -> Any:
+def client_of(
+    service: str,
+    gateway: Gateway,
+    key_id: str,
+    secret: str,
+    token: str | None = None,
+    **config: Any,
+) -> Any:
     """A real boto3 client whose requests go to the gateway in this process."""
     client = boto3.client(
         service,
         region_name="us-east-1",
         aws_access_key_id=key_id,
         aws_secret_access_key=secret,
+        aws_session_token=token,
         endpoint_url="http://127.0.0.1:1",
         config=Config(retries={"total_max_attempts": 1}, inject_host_prefix=False, **config),
     )
