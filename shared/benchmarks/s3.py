@@ -101,9 +101,9 @@ class Target:
         paths.write_text("\n".join(self.path(method, f"{size}/{i}") for i in range(KEYS)))
         script = self.folder / "replay.lua"
         script.write_text(WRK % {"paths": paths, "size": size, "method": method})
+        options = ["-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script)]
         done = subprocess.run(
-            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script)]
-            + [f"http://{self.address[0]}:{self.address[1]}"],
+            ["wrk", *options, f"http://{self.address[0]}:{self.address[1]}"],
             capture_output=True,
             text=True,
             check=True,
@@ -139,10 +139,10 @@ class Target:
             connection.sendall(head.encode())
             if size:
                 connection.sendall(body)
-            received = connection.recv_into(buffer)
+            connection.recv_into(buffer)
             if b" 200 " not in bytes(buffer[:15]):
                 sys.exit(f"{self.name}: {bytes(buffer[:300])!r}")
-            while received := connection.recv_into(buffer):
+            while connection.recv_into(buffer):
                 pass
 
 

@@ -50,9 +50,9 @@ class Server:
         users = folder / "users.json"
         users.write_text(json.dumps(USERS))
         self.port = free_port()
+        options = [f"--port={self.port}", f"--data={folder / 'data'}", f"--users={users}"]
         self.process = subprocess.Popen(
-            [str(Path(sys.executable).parent / "amazonian"), "up", f"--port={self.port}"]
-            + [f"--data={folder / 'data'}", f"--users={users}"],
+            [str(Path(sys.executable).parent / "amazonian"), "up", *options],
             stdout=subprocess.PIPE,
             text=True,
         )

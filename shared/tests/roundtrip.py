@@ -144,13 +144,21 @@ class Report:
     failures: dict[str, str] = field(default_factory=dict)
 
 
-def client_of(service: str, gateway: Gateway, key_id: str, secret: str, **config: Any) -> Any:
+def client_of(
+    service: str,
+    gateway: Gateway,
+    key_id: str,
+    secret: str,
+    token: str | None = None,
+    **config: Any,
+) -> Any:
     """A real boto3 client whose requests go to the gateway in this process."""
     client = boto3.client(
         service,
         region_name="us-east-1",
         aws_access_key_id=key_id,
         aws_secret_access_key=secret,
+        aws_session_token=token,
         endpoint_url="http://127.0.0.1:1",
         config=Config(retries={"total_max_attempts": 1}, inject_host_prefix=False, **config),
     )

@@ -25,6 +25,8 @@ def form_tree(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
             node = node.setdefault(branch, {})
             if not isinstance(node, dict):
                 raise ValueError(f"{branch} in {name} is a value elsewhere")
+        if isinstance(node.get(leaf), dict):
+            raise ValueError(f"{name} is both a value and a branch")
         node[leaf] = text
     return tree
 

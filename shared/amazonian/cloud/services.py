@@ -177,13 +177,15 @@ class Gateway:
     def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer a request: who is it, may they, and what does the component say?"""
         rid = str(uuid.uuid4())
-        service = self.services.get(signing_name(request) or "")
-        protocol = service.protocol(request) if service else Query(_any_model())
+        name = signing_name(request)
+        service = self.services.get(name or "")
+        protocol = service.protocol(request) if service else _common_protocol(request)
         try:
+            if name is None:
+                text = "Request is missing Authentication Token"
+                raise AWSError("MissingAuthenticationToken", text, 403)
             if service is None:
-                raise AWSError(
-                    "MissingAuthenticationToken", "Request is missing Authentication Token", 403
-                )
+                raise AWSError("NotImplemented", f"{name} is not part of this cloud", 501)
             caller = self._authenticate(request, service)
             parsed = service.parse(protocol, request)
             self._authorise(service, parsed, caller)
@@ -243,6 +245,7 @@ def signing_name(request: HttpRequest) -> str | None:
     return found[1] if found else None
 
 
-def _any_model() -> ServiceModel:
-    """What an answer to no service in particular is written with."""
-    return ServiceModel({"metadata": {}, "operations": {}, "shapes": {}}, "none")
+def _common_protocol(request: HttpRequest) -> Protocol:
+    """What a request for no service that is here is answered in."""
+    model = ServiceModel({"metadata": {}, "operations": {}, "shapes": {}}, "none")
+    return JSON(model) if "x-amz-target" in request.headers else Query(model)

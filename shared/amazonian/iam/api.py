@@ -4,8 +4,10 @@ Source: AWS Identity and Access Management API reference; AWS Security Token Ser
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from amazonian.iam import policy
 from amazonian.iam.directory import Entity
 from amazonian.iam.errors import AWSError
 from amazonian.iam.identities import Caller, Credentials, Identities
@@ -21,7 +23,7 @@ from amazonian.iam.operations import (
     when,
     within,
 )
-from amazonian.iam.policy import AccessRequest, Effect, Policy, decide
+from amazonian.iam.policy import AccessRequest, Effect, Policy
 from amazonian.iam.policy_operations import PolicyOperations
 
 LARGEST_TRUST = 2_048
@@ -219,6 +221,9 @@ class IAM(PolicyOperations):
         found = self._list(caller, "role", PathPrefix, self._show_role)
         return page("Roles", found, by("RoleName"), Marker, MaxItems)
 
+    def list_open_id_connect_providers(self, *, caller):
+        return {"OpenIDConnectProviderList": []}  # nobody can sign in from outside
+
     # --- tags ---------------------------------------------------------------------------------
 
     def _tag(self, entity: Entity, tags: Iterable[dict[str, str]]) -> None:
@@ -297,8 +302,7 @@ class STS:
         context = {} if ExternalId is None else {"sts:externalid": [ExternalId]}
         context["sts:rolesessionname"] = [RoleSessionName]
         request = AccessRequest(caller.principal, "sts:AssumeRole", RoleArn, context)
-        own = self.identities.policies_of(caller.principal)
-        if role is None or role.kind != "role" or not self._may_assume(request, role, own, caller):
+        if role is None or role.kind != "role" or not self._may_assume(request, role, caller):
             text = f"User: {caller.principal.arn} is not authorized to perform: sts:AssumeRole on "
             raise AWSError("AccessDenied", f"{text}resource: {RoleArn}", 403)
         if DurationSeconds > role.document["max_session_s"]:
@@ -309,12 +313,21 @@ class STS:
         who = {"AssumedRoleId": f"{role.id}:{RoleSessionName}", "Arn": arn}
         return {"Credentials": made, "AssumedRoleUser": who, "PackedPolicySize": 0}
 
-    def _may_assume(
-        self, request: AccessRequest, role: Entity, own: list[Policy], caller: Caller
-    ) -> bool:
+    def _may_assume(self, request: AccessRequest, role: Entity, caller: Caller) -> bool:
+        """A role's trust policy must allow, whatever the caller's own policies say.
+
+        Where it names the caller itself, and both are of one account, that is enough. Where it
+        names the account, it leaves the choice to the account: the caller's own policy must allow.
+        """
         trust = Policy.parse(role.document["trust"], resource_policy=True, about_itself=True)
-        effect = decide(request, own, [trust], role.account_id)
-        return effect is Effect.ALLOW and not caller.is_root  # AWS lets no root assume a role
+        own = policy.evaluate(self.identities.policies_of(caller.principal), request)
+        by_name = policy.evaluate([trust], replace(request, delegated=False))
+        by_account = policy.evaluate([trust], request)
+        if Effect.DENY in (own, by_account) or caller.is_root:  # AWS lets no root assume a role
+            return False
+        if by_name is Effect.ALLOW and role.account_id == caller.account.account_id:
+            return True
+        return by_account is own is Effect.ALLOW
 
     def _make(
         self, account_id: str, entity_id: str | None, session: str | None, duration_s: float

@@ -25,9 +25,7 @@ LIMITS = {
     "AttachedPoliciesPerGroup": 10,
     "AttachedPoliciesPerRole": 10,
     "VersionsPerPolicy": 5,
-    "TagsPerUser": 50,
-    "TagsPerRole": 50,
-    "TagsPerPolicy": 50,
+    "TagsPerResource": 50,
 }
 LARGEST_INLINE = {"user": 2_048, "group": 5_120, "role": 10_240}
 LARGEST_MANAGED = 6_144
@@ -133,12 +131,13 @@ class Operations:
         entity = self.identities.make_entity(
             caller.account.account_id, kind, name, path, **document
         )
-        self._put_tags(entity, tags)
+        if tags:
+            self._put_tags(entity, tags)
         return entity
 
     def _put_tags(self, entity: Entity, tags: Iterable[dict[str, str]]) -> None:
         kept = self.directory.tags(entity.id) | {tag["Key"]: tag["Value"] for tag in tags}
-        within(f"TagsPer{entity.kind.title()}", len(kept) - 1)
+        within("TagsPerResource", len(kept) - 1)
         for key, value in kept.items():
             self.directory.execute(
                 "INSERT OR REPLACE INTO tags VALUES (?, ?, ?)", entity.id, key, value

@@ -1,8 +1,10 @@
 """Who may do what to a bucket or an object: policies, ACLs, and the blocks over both.
 
 The order of S3 User Guide, "How Amazon S3 authorizes a request": an explicit deny in any policy
-wins; then the policies of the caller's own account and of the bucket are united; where neither
-speaks, the ACL may. IAM's part of the decision is :func:`amazonian.iam.policy.evaluate`.
+wins; then the policies of the caller's own account and of the bucket are united; where the
+bucket's does not allow, the ACL may. An object that another account wrote into the bucket is that
+account's own: the bucket's policy may deny it to somebody, but not give it away. IAM's part of
+the decision is :func:`amazonian.iam.policy.evaluate`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +19,8 @@ from amazonian.s3.metadata import Bucket, Details
 
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 OWNER_ENFORCED = "BucketOwnerEnforced"
+OWNER_PREFERRED = "BucketOwnerPreferred"
+OWNERSHIPS = (OWNER_ENFORCED, OWNER_PREFERRED, "ObjectWriter")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,13 @@ class Question:
     def resource(self) -> str:
         arn = f"arn:aws:s3:::{self.bucket.name}"
         return arn if self.key is None else f"{arn}/{self.key}"
+
+    @property
+    def owner(self) -> str:
+        """The canonical id of whoever must allow it: the object's owner, or else the bucket's."""
+        if self.object_details is None or acls_disabled(self.bucket):
+            return self.bucket.owner
+        return self.object_details.owner
 
 
 def acls_disabled(bucket: Bucket) -> bool:
@@ -71,47 +82,85 @@ def _parsed(text: str) -> Policy:
 
 
 def may(identities: Identities, caller: Caller | None, question: Question) -> bool:
-    """Whether a caller (None: anonymous) may do what is asked."""
-    bucket = question.bucket
+    """Whether a caller (None: anonymous) may do what is asked.
+
+    Within the owner's account, its own policies or the bucket's may allow it. From another
+    account both sides must: the owner, by policy or ACL, and the caller's account.
+    """
+    account = caller.account.canonical_id if caller else None
+    if caller and caller.is_root and _keeps_the_key(question, account):
+        return True
+    inside = account == question.owner
     request = AccessRequest(
         caller.principal if caller else None,
         question.action,
         question.resource,
         question.context or {},
+        delegated=not inside,
     )
-    own = identities.policies_of(caller.principal) if caller and not caller.is_root else []
+    by_caller = _by_identity(identities, caller, request)
+    by_policy = _by_bucket_policy(question, account, request)
+    if Effect.DENY in (by_caller, by_policy):
+        return False
+    if inside:
+        return Effect.ALLOW in (by_caller, by_policy)
+    by_owner = by_policy is Effect.ALLOW or _acl_permits(question, account)
+    return by_owner and (caller is None or by_caller is Effect.ALLOW)
+
+
+_POLICY_ACTIONS = ("s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy")
+
+
+def _keeps_the_key(question: Question, account: str | None) -> bool:
+    """Whether it is the root of the bucket's account, come to mend a policy that shuts it out.
+
+    It may, unless whoever put the policy confirmed that this right is to go.
+    """
+    bucket = question.bucket
+    own = account == bucket.owner and question.action in _POLICY_ACTIONS
+    return own and not bucket.settings.get("policy_binds_root")
+
+
+def _by_identity(identities: Identities, caller: Caller | None, request: AccessRequest) -> Effect:
+    if caller is None:
+        return Effect.IMPLICIT_DENY
+    if caller.is_root:
+        return Effect.ALLOW
+    return policy.evaluate(identities.policies_of(caller.principal), request)
+
+
+def _by_bucket_policy(question: Question, account: str | None, request: AccessRequest) -> Effect:
+    """What the bucket's policy says; what it allows does not always count."""
+    bucket = question.bucket
     attached = bucket_policy(bucket)
-    by_identity = policy.evaluate(own, request) if own else Effect.IMPLICIT_DENY
-    by_resource = policy.evaluate([attached], request) if attached else Effect.IMPLICIT_DENY
-    if Effect.DENY in (by_identity, by_resource):
-        return False
-    if caller and caller.is_root:
-        by_identity = Effect.ALLOW
-    account = caller.account.canonical_id if caller else None
-    restricted = blocks(bucket, "RestrictPublicBuckets") and account != bucket.owner
-    if restricted and attached and attached.grants_public():
-        by_resource = Effect.IMPLICIT_DENY
-    owner = bucket.owner
-    if question.object_details is not None and not acls_disabled(bucket):
-        owner = question.object_details.owner
-    if account == owner or account == bucket.owner == owner:
-        return Effect.ALLOW in (by_identity, by_resource)
-    if by_resource is Effect.ALLOW:
-        return caller is None or by_identity is Effect.ALLOW
-    if caller and by_identity is not Effect.ALLOW:
-        return False
-    return _acl_permits(question, account)
+    if attached is None:
+        return Effect.IMPLICIT_DENY
+    effect = policy.evaluate([attached], request)
+    outside = account != bucket.owner
+    restricted = outside and blocks(bucket, "RestrictPublicBuckets") and attached.grants_public()
+    if effect is Effect.ALLOW and (restricted or question.owner != bucket.owner):
+        return Effect.IMPLICIT_DENY
+    return effect
 
 
 def _acl_permits(question: Question, account: str | None) -> bool:
     bucket, permission = question.bucket, question.permission
     if permission is None or acls_disabled(bucket):
         return False
-    of_object = question.object_details is not None
-    grants = question.object_details.acl if of_object else bucket.settings.get("acl", [])
+    details = question.object_details
+    grants = bucket.settings.get("acl", []) if details is None else details.acl
     if blocks(bucket, "IgnorePublicAcls"):
-        grants = [g for g in grants if g["grantee"] not in ("AllUsers", "AuthenticatedUsers")]
+        grants = [g for g in grants if not acl.is_public([g])]
     return acl.permits(grants, account, permission)
+
+
+def is_public(bucket: Bucket) -> bool:
+    """Whether S3 calls the bucket public: by its policy, or by an ACL that is not ignored."""
+    attached = bucket_policy(bucket)
+    if attached is not None and attached.grants_public():
+        return True
+    ignored = acls_disabled(bucket) or blocks(bucket, "IgnorePublicAcls")
+    return not ignored and acl.is_public(bucket.settings.get("acl", []))
 
 
 def need(identities: Identities, caller: Caller | None, question: Question) -> None:
@@ -123,17 +172,14 @@ def need(identities: Identities, caller: Caller | None, question: Question) -> N
         raise S3Error("AccessDenied")
 
 
-def check_acl(bucket: Bucket, grants: list[acl.Grant], canned: str | None) -> None:
+def check_acl(bucket: Bucket, grants: list[acl.Grant]) -> None:
     """Whether an ACL may be set in a bucket.
 
     Raises:
         S3Error: ``AccessControlListNotSupported``: the bucket's owner owns everything in it;
             ``AccessDenied``: the ACL is public, and the bucket blocks public ACLs.
     """
-    if acls_disabled(bucket) and canned not in (
-        "bucket-owner-full-control",
-        "private",
-    ):
+    if acls_disabled(bucket):
         raise S3Error("AccessControlListNotSupported", "The bucket does not allow ACLs")
     if blocks(bucket, "BlockPublicAcls") and acl.is_public(grants):
         raise S3Error("AccessDenied")

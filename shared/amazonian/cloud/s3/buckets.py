@@ -1,6 +1,5 @@
 """Buckets: create, head, location, delete; and their settings that are documents of their own."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -8,14 +7,13 @@ from typing import Any
 from amazonian.cloud.s3 import grants
 from amazonian.cloud.s3.operations import Context, operation
 from amazonian.cloud.s3.wire import Response, child_text, document, parse_document
-from amazonian.iam.policy import MalformedPolicyError, Policy
 from amazonian.s3 import access, objectlock
+from amazonian.s3.acl import canned
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Bucket, with_setting
 from amazonian.s3.naming import check_bucket_name
 
 DEFAULT_REGION = "us-east-1"
-OWNERSHIPS = ("BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter")
 MOST_BUCKETS = 1000
 
 
@@ -45,7 +43,7 @@ def create_bucket(context: Context) -> Response:
     settings: dict[str, Any] = {}
     ownership = request.headers.get("x-amz-object-ownership")
     if ownership is not None:
-        if ownership not in OWNERSHIPS:
+        if ownership not in access.OWNERSHIPS:
             raise S3Error("InvalidArgument", f"Invalid x-amz-object-ownership header: {ownership}")
         settings["ownership"] = ownership
     versioning = ""
@@ -56,7 +54,8 @@ def create_bucket(context: Context) -> Response:
     if not context.may("s3:CreateBucket"):
         raise S3Error("AccessDenied")
     acl = grants.parse_headers(context, request.headers, context.owner, context.owner)
-    if access.acls_disabled(bucket) and grants.asks_for_acl(request.headers):
+    private = acl == canned("private", context.owner, context.owner)
+    if access.acls_disabled(bucket) and not private:
         raise S3Error(
             "InvalidBucketAclWithObjectOwnership",
             "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
@@ -143,163 +142,3 @@ def put_bucket_versioning(context: Context) -> Response:
         )
     change(context, lambda bucket: replace(bucket, versioning=status))
     return Response()
-
-
-# --- policy -----------------------------------------------------------------------------------
-
-
-@operation("GetBucketPolicy", "GET", "bucket", subresource="policy", action="s3:GetBucketPolicy")
-def get_bucket_policy(context: Context) -> Response:
-    text = context.bucket.settings.get("policy")
-    if text is None:
-        raise S3Error("NoSuchBucketPolicy", "The bucket policy does not exist")
-    return Response(200, {"content-type": "application/json"}, text.encode())
-
-
-@operation("PutBucketPolicy", "PUT", "bucket", subresource="policy", action="s3:PutBucketPolicy")
-def put_bucket_policy(context: Context) -> Response:
-    text = context.document().decode(errors="replace")
-    try:
-        parsed = Policy.parse(text, resource_policy=True)
-    except MalformedPolicyError as error:
-        raise S3Error("MalformedPolicy", str(error)) from None
-    _check_resources(context, json.loads(text))
-    if access.blocks(context.bucket, "BlockPublicPolicy") and parsed.grants_public():
-        raise S3Error("AccessDenied")
-    set_setting(context, "policy", text)
-    return Response(204)
-
-
-def _check_resources(context: Context, policy: dict[str, Any]) -> None:
-    """A bucket's policy speaks of that bucket alone."""
-    statements = policy["Statement"]
-    for statement in statements if isinstance(statements, list) else [statements]:
-        resources = statement.get("Resource", statement.get("NotResource", []))
-        for resource in [resources] if isinstance(resources, str) else resources:
-            name = resource.rpartition(":::")[2].partition("/")[0]
-            if name != context.bucket.name and not set(name) & {"*", "?", "$"}:
-                raise S3Error("MalformedPolicy", "Policy has invalid resource")
-
-
-@operation(
-    "DeleteBucketPolicy",
-    "DELETE",
-    "bucket",
-    subresource="policy",
-    action="s3:DeleteBucketPolicy",
-)
-def delete_bucket_policy(context: Context) -> Response:
-    set_setting(context, "policy", None)
-    return Response(204)
-
-
-@operation(
-    "GetBucketPolicyStatus",
-    "GET",
-    "bucket",
-    subresource="policyStatus",
-    action="s3:GetBucketPolicyStatus",
-)
-def get_bucket_policy_status(context: Context) -> Response:
-    policy = access.bucket_policy(context.bucket)
-    if policy is None:
-        raise S3Error("NoSuchBucketPolicy", "The bucket policy does not exist")
-    return document("PolicyStatus", {"IsPublic": policy.grants_public()})
-
-
-# --- public access and ownership --------------------------------------------------------------
-
-
-@operation(
-    "GetPublicAccessBlock",
-    "GET",
-    "bucket",
-    subresource="publicAccessBlock",
-    action="s3:GetBucketPublicAccessBlock",
-)
-def get_public_access_block(context: Context) -> Response:
-    kept = context.bucket.settings.get("public_access_block")
-    if kept is None:
-        raise S3Error(
-            "NoSuchPublicAccessBlockConfiguration",
-            "The public access block configuration was not found",
-        )
-    return document("PublicAccessBlockConfiguration", kept)
-
-
-@operation(
-    "PutPublicAccessBlock",
-    "PUT",
-    "bucket",
-    subresource="publicAccessBlock",
-    action="s3:PutBucketPublicAccessBlock",
-)
-def put_public_access_block(context: Context) -> Response:
-    root = parse_document(context.document(), "PublicAccessBlockConfiguration")
-    wanted = {name: child_text(root, name) == "true" for name in access.BLOCKS}
-    set_setting(context, "public_access_block", wanted)
-    return Response()
-
-
-@operation(
-    "DeletePublicAccessBlock",
-    "DELETE",
-    "bucket",
-    subresource="publicAccessBlock",
-    action="s3:PutBucketPublicAccessBlock",
-)
-def delete_public_access_block(context: Context) -> Response:
-    set_setting(context, "public_access_block", None)
-    return Response(204)
-
-
-@operation(
-    "GetBucketOwnershipControls",
-    "GET",
-    "bucket",
-    subresource="ownershipControls",
-    action="s3:GetBucketOwnershipControls",
-)
-def get_bucket_ownership_controls(context: Context) -> Response:
-    ownership = context.bucket.settings.get("ownership")
-    if ownership is None:
-        raise S3Error(
-            "OwnershipControlsNotFoundError", "The bucket ownership controls were not found"
-        )
-    return document("OwnershipControls", {"Rule": {"ObjectOwnership": ownership}})
-
-
-@operation(
-    "PutBucketOwnershipControls",
-    "PUT",
-    "bucket",
-    subresource="ownershipControls",
-    action="s3:PutBucketOwnershipControls",
-)
-def put_bucket_ownership_controls(context: Context) -> Response:
-    root = parse_document(context.document(), "OwnershipControls")
-    ownership = child_text(root, "Rule/ObjectOwnership")
-    if ownership not in OWNERSHIPS:
-        raise S3Error("MalformedXML")
-    others = [
-        g for g in context.bucket.settings.get("acl", []) if g["grantee"] != context.bucket.owner
-    ]
-    if ownership == access.OWNER_ENFORCED and others:
-        raise S3Error(
-            "InvalidBucketAclWithObjectOwnership",
-            "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
-        )
-    set_setting(context, "ownership", ownership)
-    return Response()
-
-
-@operation(
-    "DeleteBucketOwnershipControls",
-    "DELETE",
-    "bucket",
-    subresource="ownershipControls",
-    action="s3:PutBucketOwnershipControls",
-)
-def delete_bucket_ownership_controls(context: Context) -> Response:
-    set_setting(context, "ownership", None)
-    return Response(204)

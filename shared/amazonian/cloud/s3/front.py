@@ -5,6 +5,7 @@ import logging
 from datetime import UTC, datetime
 
 from amazonian.cloud.s3 import (  # noqa: F401 (the imports register the operations)
+    bucket_access,
     buckets,
     cors,
     deleting,

@@ -20,7 +20,7 @@ _GRANT_HEADERS = {
     "x-amz-grant-write-acp": "WRITE_ACP",
     "x-amz-grant-full-control": "FULL_CONTROL",
 }
-_GRANTEE = re.compile(r'\s*(id|emailAddress|uri)\s*=\s*"?([^",]*)"?\s*', re.IGNORECASE)
+_GRANTEE = re.compile(r'\s*(id|emailAddress|uri)\s*=\s*"?([^"]*?)"?\s*', re.IGNORECASE)
 
 
 def asks_for_acl(headers: Mapping[str, str]) -> bool:
@@ -37,14 +37,16 @@ def from_headers(
     """
     bucket = context.bucket
     name = headers.get("x-amz-acl")
-    ownership = bucket.settings.get("ownership")
-    if ownership == "BucketOwnerEnforced" or (
-        ownership == "BucketOwnerPreferred" and name == "bucket-owner-full-control"
-    ):
+    gives_all = name == "bucket-owner-full-control"
+    enforced = access.acls_disabled(bucket)
+    preferred = bucket.settings.get("ownership") == access.OWNER_PREFERRED
+    if enforced or (preferred and gives_all):
         owner = bucket_owner
     acl = parse_headers(context, headers, owner, bucket_owner)
-    if asks_for_acl(headers):
-        access.check_acl(bucket, acl, name)
+    if enforced and name is None:
+        gives_all = acl == canned("private", bucket_owner, bucket_owner)
+    if asks_for_acl(headers) and not (enforced and gives_all):
+        access.check_acl(bucket, acl)
     return acl, owner
 
 
@@ -60,10 +62,22 @@ def parse_headers(
     if not given:
         return canned(headers.get("x-amz-acl", "private"), owner, bucket_owner)
     return [
-        grant(_grantee(context, kind, value), permission)
+        grant(_named_grantee(context, text), permission)
         for name, permission in given
-        for kind, value in _GRANTEE.findall(headers[name])
+        for text in headers[name].split(",")
     ]
+
+
+def _named_grantee(context: Context, text: str) -> str:
+    """A grantee as in ``id="…"``."""
+    named = _GRANTEE.fullmatch(text)
+    if named is None:
+        raise S3Error(
+            "InvalidArgument",
+            "A grantee must be id=…, emailAddress=… or uri=….",
+            ArgumentValue=text,
+        )
+    return _grantee(context, *named.groups())
 
 
 def _grantee(context: Context, kind: str, value: str) -> str:
@@ -89,6 +103,8 @@ def _grantee(context: Context, kind: str, value: str) -> str:
 
 
 def to_xml(context: Context, owner: str, acl: list[Grant]) -> Response:
+    """The document of an ACL: grants to groups first."""
+    acl = sorted(acl, key=lambda g: g["grantee"] not in GROUPS)
     return document(
         "AccessControlPolicy",
         {
@@ -156,7 +172,7 @@ def _wanted(context: Context, owner: str) -> list[Grant]:
         acl = parse(context, body, owner)
     else:
         raise S3Error("MissingSecurityHeader", "Your request was missing a required header")
-    access.check_acl(bucket, acl, headers.get("x-amz-acl"))
+    access.check_acl(bucket, acl)
     return acl
 
 

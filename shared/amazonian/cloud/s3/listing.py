@@ -80,7 +80,7 @@ def list_objects(context: Context) -> Response:
         "ListBucketResult",
         {
             "Name": request.bucket,
-            "Prefix": encode(prefix),
+            "Prefix": prefix,  # the one name that botocore does not decode
             "Marker": encode(marker),
             "NextMarker": encode(last) if more and delimiter else None,
             "Delimiter": encode(delimiter) if delimiter else None,
@@ -190,6 +190,6 @@ def position_in(token: str | None) -> str:
     if token is None:
         return ""
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token, b"-_", validate=True).decode()
     except ValueError:
         raise S3Error("InvalidArgument", "The continuation token provided is incorrect") from None

@@ -65,17 +65,6 @@ def run(endpoint, main, tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def python(run: Run, endpoint, bucket: str) -> Run:
-    """Run a script in the clients' Python; it finds `bucket`, `url`, `key` and `secret`."""
-    head = (
-        "import os\n"
-        f"bucket, url = {bucket!r}, {endpoint.url!r}\n"
-        "key, secret = os.environ['AWS_ACCESS_KEY_ID'], os.environ['AWS_SECRET_ACCESS_KEY']\n"
-    )
-    return lambda script: run("python", "-c", head + script)
-
-
-@pytest.fixture
 def files(tmp_path: Path) -> Path:
     """A small tree with names that need escaping, an empty file, and one of several parts."""
     folder = tmp_path / "tree"
@@ -104,7 +93,7 @@ def test_the_aws_cli_copies_syncs_moves_presigns_and_removes(
     assert same(files, back)
     run("aws", "s3", "mv", f"s3://{bucket}/tree/plain.txt", f"s3://{bucket}/moved.txt")
     assert "moved.txt" in run("aws", "s3", "ls", f"s3://{bucket}/")
-    assert "X-Amz-Signature" in run("aws", "s3", "presign", f"s3://{bucket}/moved.txt")
+    assert "Signature=" in run("aws", "s3", "presign", f"s3://{bucket}/moved.txt")
     run("aws", "s3", "rb", f"s3://{bucket}", "--force")
 
 
@@ -154,96 +143,9 @@ def test_restic_backs_up_checks_restores_and_prunes(
     run("restic", "check", "--no-cache", **about)
 
 
-SCRIPTS = {
-    "boto3's transfer manager": """
-import io, boto3
-from boto3.s3.transfer import TransferConfig
-s3 = boto3.client("s3")
-data = os.urandom(17 * 2**20 + 3)
-parts = TransferConfig(multipart_threshold=2**20, multipart_chunksize=5 * 2**20)
-s3.upload_fileobj(io.BytesIO(data), bucket, "k", Config=parts)
-back = io.BytesIO(); s3.download_fileobj(bucket, "k", back, Config=parts)
-assert back.getvalue() == data
-""",
-    "s3fs with pandas": """
-import pandas, s3fs
-frame = pandas.DataFrame({"a": range(1000), "b": [str(i) for i in range(1000)]})
-options = {"endpoint_url": url}
-frame.to_csv(f"s3://{bucket}/f/x.csv", index=False, storage_options=options)
-back = pandas.read_csv(f"s3://{bucket}/f/x.csv", storage_options=options)
-assert back.a.sum() == frame.a.sum()
-fs = s3fs.S3FileSystem(endpoint_url=url)
-with fs.open(f"{bucket}/f/y", "wb") as f: f.write(b"0123456789" * 10**6)
-with fs.open(f"{bucket}/f/y", "rb") as f: f.seek(5); assert f.read(5) == b"56789"
-assert sorted(fs.ls(f"{bucket}/f")) == [f"{bucket}/f/x.csv", f"{bucket}/f/y"]
-fs.mv(f"{bucket}/f/y", f"{bucket}/f/z"); fs.rm(f"{bucket}/f", recursive=True)
-assert not fs.exists(f"{bucket}/f/z")
-""",
-    "pyarrow with Parquet": """
-import pyarrow, pyarrow.parquet as parquet
-from pyarrow.fs import S3FileSystem, FileSelector
-fs = S3FileSystem(endpoint_override=url.removeprefix("http://"), scheme="http", access_key=key, secret_key=secret, region="us-east-1")
-table = pyarrow.table({"n": list(range(100_000)), "s": ["x" * (i % 50) for i in range(100_000)]})
-parquet.write_to_dataset(pyarrow.table({"p": ["a", "b"], "v": [1, 2]}), f"{bucket}/set", partition_cols=["p"], filesystem=fs)
-parquet.write_table(table, f"{bucket}/t.parquet", filesystem=fs, row_group_size=10_000)
-assert parquet.read_table(f"{bucket}/t.parquet", filesystem=fs, columns=["n"])["n"].to_pylist() == list(range(100_000))
-assert parquet.read_table(f"{bucket}/set", filesystem=fs).num_rows == 2
-assert len(fs.get_file_info(FileSelector(f"{bucket}/set", recursive=True))) >= 4
-""",
-    "minio-py": """
-import io
-from minio import Minio
-from minio.commonconfig import CopySource, Tags
-client = Minio(endpoint=url.removeprefix("http://"), access_key=key, secret_key=secret, secure=False, region="us-east-1")
-data = os.urandom(12 * 2**20)
-client.put_object(bucket_name=bucket, object_name="a", data=io.BytesIO(data), length=-1, part_size=5 * 2**20)
-assert client.get_object(bucket_name=bucket, object_name="a").read() == data
-client.copy_object(bucket_name=bucket, object_name="b", source=CopySource(bucket_name=bucket, object_name="a"))
-tags = Tags.new_object_tags(); tags["x"] = "y"
-client.set_object_tags(bucket_name=bucket, object_name="b", tags=tags)
-assert client.get_object_tags(bucket_name=bucket, object_name="b")["x"] == "y"
-assert client.stat_object(bucket_name=bucket, object_name="b").size == len(data)
-assert [o.object_name for o in client.list_objects(bucket_name=bucket)] == ["a", "b"]
-for name in "ab": client.remove_object(bucket_name=bucket, object_name=name)
-""",
-    "deltalake": """
-import pyarrow
-from deltalake import DeltaTable, write_deltalake
-options = {"aws_endpoint": url, "aws_allow_http": "true", "aws_conditional_put": "etag"}
-place = f"s3://{bucket}/delta"
-write_deltalake(place, pyarrow.table({"a": [1, 2]}), storage_options=options)
-write_deltalake(place, pyarrow.table({"a": [3]}), mode="append", storage_options=options)
-table = DeltaTable(place, storage_options=options)
-assert table.version() == 1
-assert sorted(table.to_pyarrow_table()["a"].to_pylist()) == [1, 2, 3]
-""",
-    "obstore": """
-import obstore
-from obstore.store import S3Store
-store = S3Store(bucket, endpoint=url, client_options={"allow_http": True})
-first = obstore.put(store, "k", b"one", mode="create")
-try: obstore.put(store, "k", b"two", mode="create"); raise SystemExit("no conflict")
-except obstore.exceptions.AlreadyExistsError: pass
-obstore.put(store, "k", b"three", mode={"e_tag": first["e_tag"]})
-try: obstore.put(store, "k", b"four", mode={"e_tag": first["e_tag"]}); raise SystemExit("no conflict")
-except obstore.exceptions.PreconditionError: pass
-assert bytes(obstore.get(store, "k").bytes()) == b"three"
-obstore.put(store, "big", os.urandom(12 * 2**20), chunk_size=5 * 2**20)
-assert len(obstore.get_range(store, "big", start=2**20, end=2**20 + 7)) == 7
-assert len(obstore.list(store).collect()) == 2
-obstore.delete(store, ["k", "big"])
-""",
-    "polars": """
-import polars
-options = {"aws_endpoint_url": url, "aws_allow_http": "true"}
-frame = polars.DataFrame({"n": range(10_000), "g": [i % 7 for i in range(10_000)]})
-frame.write_parquet(f"s3://{bucket}/p/a.parquet", storage_options=options)
-lazy = polars.scan_parquet(f"s3://{bucket}/p/*.parquet", storage_options=options)
-assert lazy.filter(polars.col("g") == 3).select(polars.len()).collect().item() == 1429
-""",
-}
+SCRIPTS = sorted((Path(__file__).parent / "clients").glob("*.py"))
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_a_python_client_does_its_work(name: str, python: Run) -> None:
-    python(SCRIPTS[name])
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_a_python_client_does_its_work(script: Path, run: Run, bucket: str) -> None:
+    run("python", str(script), bucket)

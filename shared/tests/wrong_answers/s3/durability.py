@@ -79,6 +79,11 @@ def window_loss__forgets_those_that_work(k, m, afr, repair_days):
     return windows * math.comb(k + m, m + 1) * (afr / windows) ** (m + 1)
 
 
+@wrong(durability, feedback="exactly m + 1, not m + 1 or more")
+def window_loss__with_m_plus_one_or_more(k, m, afr, repair_days):
+    return sum(_window(k, m, afr, repair_days, lost=lost) for lost in range(m + 1, k + m + 1))
+
+
 # --- mttdl
 
 
@@ -119,6 +124,16 @@ def mttdl__knows_one_device(k, m, rate_per_h, mttr_h):
 @wrong(durability, feedback="T(1) = 100 + 0.1 / 0.01 × 50 = 600")
 def mttdl__takes_the_limit_for_all(k, m, rate_per_h, mttr_h):
     return durability.mttdl_if_failures_are_rare(k, m, rate_per_h, mttr_h)
+
+
+@wrong(durability, feedback="the states go from 0 to m, both included")
+def mttdl__stops_before_m(k, m, rate_per_h, mttr_h):
+    return _mttdl(k, m - 1, rate_per_h, mttr_h, up=lambda i: (k + m - i) * rate_per_h)
+
+
+@wrong(durability, feedback="these are years; hours are asked")
+def mttdl__gives_years(k, m, rate_per_h, mttr_h):
+    return _mttdl(k, m, rate_per_h, mttr_h) / 8766
 
 
 # --- annual_nines
@@ -197,6 +212,29 @@ def lifetimes__never_repairs(k, m, rate_per_h, repairs, groups, rng):
 @wrong(durability, feedback="this is the mean of one device")
 def lifetimes__watches_one_device(k, m, rate_per_h, repairs, groups, rng):
     return _lifetimes(k, m, rate_per_h, repairs, groups, rng, devices=m + 1)
+
+
+@wrong(durability, feedback="rng.exponential takes the mean")
+def lifetimes__takes_the_rate_for_the_mean(k, m, rate_per_h, repairs, groups, rng):
+    return _lifetimes(k, m, 1 / rate_per_h, repairs, groups, rng)
+
+
+@wrong(durability, feedback="as if one repair waited for another")
+def lifetimes__repairs_one_at_a_time(k, m, rate_per_h, repairs, groups, rng):
+    lives = []
+    for _ in range(groups):
+        now_h, failed, repaired_h = 0.0, 0, math.inf
+        while failed <= m:
+            failure_h = now_h + rng.exponential(1 / ((k + m - failed) * rate_per_h))
+            now_h = min(failure_h, repaired_h)
+            if now_h == repaired_h:
+                failed -= 1
+                repaired_h = now_h + repairs(rng, 1)[0] if failed else math.inf
+            else:
+                failed += 1
+                repaired_h = now_h + repairs(rng, 1)[0] if failed == 1 else repaired_h
+        lives.append(now_h)
+    return np.array(lives)
 
 
 @wrong(durability, feedback="as if repairs were exponentially distributed")

@@ -108,9 +108,7 @@ def get__reads_it_all_and_cuts(store, version, start=0, length=None):
         whole = version.inline
     else:
         whole = b"".join(
-            piece
-            for s in version.segments
-            for piece in store.data.read(s.payload, s.start, s.size)
+            piece for s in version.segments for piece in store.data.read(s.payload, s.start, s.size)
         )
     piece = whole[start:] if length is None else whole[start : start + length]
     if piece:

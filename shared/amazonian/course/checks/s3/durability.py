@@ -14,6 +14,11 @@ about = RulesFor("amazonian.s3.durability")
 
 # --- failure_rate -----------------------------------------------------------------------------
 
+LIVES = (
+    "exp(-rate × 8766) is the share that is still alive, 1 - afr; "
+    "math.log1p(-afr) is the natural logarithm of 1 - afr"
+)
+
 
 @about.rule("failure_rate")
 def half_of_them_in_a_year(failure_rate):
@@ -26,9 +31,7 @@ def half_of_them_in_a_year(failure_rate):
         -math.log(2) / 8766: "a rate is not negative: mind the sign of the logarithm",
         -math.log(0.5) / 8760: "a year has 8,766 hours here, a quarter of a day more than 8,760",
     }
-    answer.close_to(
-        math.log(2) / 8766, rel=1e-9, look=_recognised(answer.raw, looks, "the natural logarithm")
-    )
+    answer.close_to(math.log(2) / 8766, rel=1e-9, look=_recognised(answer.raw, looks, LIVES))
     for afr in (0.02, 0.004, 0.9):
         call(failure_rate, afr).close_to(-math.log1p(-afr) / 8766, rel=1e-9)
 
@@ -65,10 +68,14 @@ about.hints(
 # --- window_loss ------------------------------------------------------------------------------
 
 
+def _exactly(n, lost, p):
+    """The binomial probability that just `lost` of `n` fail."""
+    return math.comb(n, lost) * p**lost * (1 - p) ** (n - lost)
+
+
 def _window(k, m, afr, days):
     windows = 365 / days
-    p, n = afr / windows, k + m
-    return windows * math.comb(n, m + 1) * p ** (m + 1) * (1 - p) ** (n - m - 1)
+    return windows * _exactly(k + m, m + 1, afr / windows)
 
 
 @about.rule("window_loss")
@@ -81,8 +88,14 @@ def two_copies(window_loss):
         0.1: "the chance that a device fails in a window is afr / 10: the tenth part of a year",
         10 * 2 * 0.01 * 0.99: "the data survive m failures; they are lost with m + 1",
         0.01: "both devices must fail within the same window, not within the same year",
+        1 - (1 - 1e-4) ** 10: "nearly the same, but this model takes the chance for one window "
+        "times the number of windows",
     }
-    answer.close_to(1e-3, rel=1e-9, look=_recognised(answer.raw, looks, "10 windows × 0.01 × 0.01"))
+    answer.close_to(
+        1e-3,
+        rel=1e-9,
+        look=_recognised(answer.raw, looks, "a window is as long as a repair: ten in a year"),
+    )
 
 
 @about.rule("window_loss")
@@ -104,6 +117,8 @@ def any_m_plus_one_of_them(window_loss):
             "math.comb, not math.perm",
             _window(k, m, afr, days) / (1 - p) ** (k - 1): "exactly m + 1 fail, so the other "
             "k - 1 do not: that is a factor, too",
+            windows * math.fsum(_exactly(n, lost, p) for lost in range(m + 1, n + 1)): "exactly "
+            "m + 1, not m + 1 or more: this model leaves out what adds next to nothing",
         }
         answer.close_to(
             _window(k, m, afr, days),
@@ -134,12 +149,12 @@ about.hints(
 # --- mttdl ------------------------------------------------------------------------------------
 
 
-def _chain(k, m, rate_per_h, mttr_h):
+def _chain(k, m, rate_per_h, mttr_h, at_once=True):
     """The checks' own answer: the chain as linear equations, solved by numpy."""
     size = m + 1
     equations = np.zeros((size, size))
     for i in range(size):
-        up, down = (k + m - i) * rate_per_h, i / mttr_h
+        up, down = (k + m - i) * rate_per_h, (i if at_once else min(i, 1)) / mttr_h
         equations[i, i] = up + down
         if i + 1 < size:
             equations[i, i + 1] = -up
@@ -151,7 +166,12 @@ def _chain(k, m, rate_per_h, mttr_h):
 @about.rule("mttdl")
 def without_parity(mttdl):
     """Without parity the first failure is the loss: after 1 / (k × rate) hours on average."""
-    call(mttdl, 1, 0, 0.01, 5.0).close_to(100.0, rel=1e-9, look="T(0) alone")
+    answer = call(mttdl, 1, 0, 0.01, 5.0)
+    looks = {
+        0.0: "the states go from 0 to m, both included, so there is always T(0)",
+        100 / 8766: "these are years; hours are asked",
+    }
+    answer.close_to(100.0, rel=1e-9, look=_recognised(answer.raw, looks, "T(0) alone, 1 / up(0)"))
     call(mttdl, 4, 0, 0.01, 5.0).close_to(25.0, rel=1e-9, look="any of the k devices may fail")
 
 
@@ -160,6 +180,7 @@ def a_pair(mttdl):
     """Two copies: T(0) is 50 h, until one fails, T(1) until the other has failed as well."""
     answer = call(mttdl, 1, 1, 0.01, 10.0)
     looks = {
+        155.0: "one goes down down(1) / up(1) times, this is up / down",
         150.0: "this is without repairs; from state 1 one comes down again at rate 1 / mttr_h",
         600.0: "this is T(1) alone; the answer is the sum of all T",
         350.0: "from state 1 only one device still works: up(1) is 1 × rate",
@@ -177,12 +198,8 @@ def all_repairs_at_once(mttdl):
     """With i devices failed, i repairs go on at once: down(i) is i / mttr_h."""
     for k, m, rate, mttr_h in ((1, 2, 0.01, 10.0), (4, 2, 0.001, 24.0), (6, 3, 0.02, 5.0)):
         answer = call(mttdl, k, m, rate, mttr_h)
-        serial = total = 0.0
-        for i in range(m + 1):
-            up = (k + m - i) * rate
-            serial = 1 / up + (i > 0) / mttr_h / up * serial
-            total += serial
-        looks = {total: "this repairs one device at a time: down(i) is i / mttr_h, not 1 / mttr_h"}
+        serial = _chain(k, m, rate, mttr_h, at_once=False)
+        looks = {serial: "this repairs one device at a time: down(i) is i / mttr_h, not 1 / mttr_h"}
         answer.close_to(
             _chain(k, m, rate, mttr_h),
             rel=1e-6,
@@ -236,7 +253,12 @@ def of_a_likely_loss(annual_nines):
         -math.log10(0.5), look=_recognised(answer.raw, looks, "half of the groups lost: 0.3 nines")
     )
     for hours in (8766.0, 1e5, 4e6):
-        call(annual_nines, hours).close_to(-math.log10(1 - math.exp(-8766 / hours)), rel=1e-6)
+        call(annual_nines, hours).close_to(
+            -math.log10(1 - math.exp(-8766 / hours)),
+            rel=1e-6,
+            look="8766 / mttdl_h is how many losses one expects in a year; 1 - exp(-that) is the "
+            "chance of one",
+        )
 
 
 @about.rule("annual_nines")
@@ -302,6 +324,7 @@ def lost_at_the_first_failure(lifetimes):
         "2,000 groups of 4 + 0, a device failing after 100 h on average",
         {
             100.0: "this is the mean of one device; the group is lost with the first of the four",
+            0.01 / 4: "rng.exponential takes the mean, 1 / rate_per_h, not the rate",
             6.25: "this is four times too soon: each of the four devices has a clock of its own",
         },
         "each device works for rng.exponential(1 / rate_per_h) hours; the first end is the loss",
@@ -352,7 +375,9 @@ def repairs_make_it_as_good_as_new(lifetimes):
             f"{groups:,} groups of {k} + {m}, mean life {1 / rate:g} h, mean repair {mttr_h:g} h",
             {
                 no_repairs: "this is as if nothing were ever repaired: a repair that is over makes "
-                "the device work again"
+                "the device work again",
+                _chain(k, m, rate, mttr_h, at_once=False): "this is as if one repair waited for "
+                "another: each begins when its device fails",
             },
             "at the end of a repair draw a new working time, counted from that moment on",
         )

@@ -48,6 +48,7 @@ def zero_and_one(multiply):
 OVERFLOWS = {
     0: "the bit in place 8 was cut off (& 255): it must be replaced by the rest of POLYNOMIAL",
     256: "this needs nine bits: subtract POLYNOMIAL, that is, XOR it, when bit 8 is set",
+    256 ^ 29: "this still needs nine bits: XOR the whole POLYNOMIAL, its bit 8 too",
     0x1B: "0x11b is the polynomial of AES; this field's is POLYNOMIAL, 0x11d",
 }
 
@@ -106,6 +107,7 @@ def _pair(tables):
     answer.satisfies(
         lambda value: [len(part) for part in value] == [510, 256],
         "two lists, of 510 powers and of 256 logarithms",
+        "begin with [0] * 510 and [0] * 256",
     )
     return answer.value()
 
@@ -212,7 +214,10 @@ def a_matrix_of_one_byte(invert):
 @about.rule("invert")
 def triangles(invert):
     """A row above or below is cleared by subtracting a multiple of the pivot's row."""
-    look = "all rows but the pivot's get a 0 in its column, those above it too"
+    look = (
+        "all rows but the pivot's get a 0 in its column, those above it too; subtracting is ^, and "
+        "a row that has been a pivot stays where it is"
+    )
     for matrix in ([[1, 0], [5, 1]], [[1, 5], [0, 1]], [[3, 7], [0, 9]]):
         _inverts(invert, matrix, look)
     _inverts(invert, [[1, 2, 3], [0, 1, 4], [0, 0, 1]], look)

@@ -244,9 +244,7 @@ def _pieces(get: Any, *arguments: Any) -> list[bytes]:
 
 def _get(get: Any, store: ReadOnly, version: Version, *run: int | None) -> Any:
     text = "".join(f", {value}" for value in run)
-    return call(
-        _pieces, get, store, version, *run, shown_as=f"list(get(store, version{text}))"
-    )
+    return call(_pieces, get, store, version, *run, shown_as=f"list(get(store, version{text}))")
 
 
 def _joined(get: Any, version: Version, wanted: bytes, *run: int | None, look: str = "") -> None:
