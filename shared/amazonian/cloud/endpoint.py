@@ -253,17 +253,16 @@ class Endpoint:
         }
 
     def client(self, service: str = "s3", **arguments: Any) -> Any:
-        """A boto3 client that talks to this endpoint."""
+        """A boto3 client that talks to this endpoint; `arguments` go to ``boto3.client``."""
         import boto3
 
-        return boto3.client(
-            service,
-            endpoint_url=self.url,
-            aws_access_key_id=self.access_key_id,
-            aws_secret_access_key=self.secret_access_key,
-            region_name=REGION,
-            **arguments,
-        )
+        own = {
+            "endpoint_url": self.url,
+            "aws_access_key_id": self.access_key_id,
+            "aws_secret_access_key": self.secret_access_key,
+            "region_name": REGION,
+        }
+        return boto3.client(service, **own | arguments)
 
 
 def server(application: Application, port: int = 0, host: str = "127.0.0.1") -> uvicorn.Server:

@@ -13,6 +13,7 @@ import random
 import re
 import traceback
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy as np
 LONGEST_SHOWN = 240
 MOST_STEPS_SHOWN = 10
 
-_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, datetime)
 
 
 class BrokenRuleError(Exception):

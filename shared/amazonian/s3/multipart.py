@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Part
@@ -78,7 +79,7 @@ def etag_of_parts(part_etags: Sequence[str]) -> str:
     Source: S3 API reference, "Checking object integrity": ETags of multipart uploads.
     """
     digests = b"".join(bytes.fromhex(etag) for etag in part_etags)
-    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(part_etags)}"
+    return f"{hashlib.md5(digests).hexdigest()}-{len(part_etags)}"
 
 
 def chosen_parts(
@@ -114,3 +115,40 @@ def chosen_parts(
         if part.size < smallest:
             raise S3Error("EntityTooSmall", PartNumber=part.number, ProposedSize=part.size)
     return parts
+
+
+class UploadSession(Protocol):
+    """A client's view of one upload in progress."""
+
+    def held(self) -> Mapping[int, str]:
+        """The parts that the service holds: from number to ETag, without quotes."""
+
+    def send(self, number: int, part: bytes) -> str:
+        """Send a part and return its ETag; raises ConnectionError if the line drops."""
+
+
+def send_missing(session: UploadSession, parts: Sequence[bytes]) -> list[ListedPart]:
+    """Bring an upload to where it can be completed, sending no part that is there already.
+
+    What the service holds is asked once, at the start. A part is there already if the service
+    holds one of its number whose ETag is the MD5 of the part, in hex. Each other part is sent,
+    in order.
+
+    Args:
+        session: see :class:`UploadSession`.
+        parts: the object, cut into its parts; the first has number 1.
+
+    Returns:
+        The list with which the upload can be completed: number and ETag of every part, in order.
+
+    Raises:
+        ConnectionError: whatever `session` raises; the caller may try again later, from here.
+    """
+    held = session.held()
+    listed = []
+    for number, part in enumerate(parts, start=1):
+        etag = hashlib.md5(part).hexdigest()
+        if held.get(number) != etag:
+            etag = session.send(number, part)
+        listed.append(ListedPart(number, etag))
+    return listed

@@ -72,10 +72,10 @@ def get(
         An iterator over the pieces, none of them empty. Only segments that hold wanted bytes
         are read.
     """
-    remaining = version.size - start if length is None else min(length, version.size - start)
+    remaining = version.size if length is None else length
     if version.inline is not None:
-        if remaining > 0:
-            yield version.inline[start : start + remaining]
+        if piece := version.inline[start : start + remaining]:
+            yield piece
         return
     for segment in version.segments:
         if start >= segment.size:
