@@ -28,6 +28,7 @@ from amazonian.cloud.s3.wire import Request, Response, error_response
 from amazonian.cloud.services import Gateway
 from amazonian.iam.api import IAM, STS
 from amazonian.iam.identities import Identities
+from amazonian.s3.accesslog import AccessLogs
 from amazonian.s3.errors import S3Error
 from amazonian.s3.store import Store
 
@@ -96,8 +97,13 @@ class Application:
         self._gateway = Gateway({"iam": IAM(identities), "sts": STS(identities)}, identities, clock)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
 
+    @property
+    def logs(self) -> AccessLogs:
+        return self._s3.logs
+
     def close(self) -> None:
         self._threads.shutdown()
+        self.logs.deliver(held_s=0)
 
     async def __call__(self, scope: dict, receive: Any, send: Any) -> None:
         if scope["type"] != "http":

@@ -10,8 +10,11 @@ from pathlib import Path
 from amazonian.cloud.endpoint import REGION, Application, listen, server
 from amazonian.course import catalogue, exercises, progress
 from amazonian.iam.identities import Identities
+from amazonian.s3.housekeeping import at_intervals
 from amazonian.s3.lifecycle import Lifecycle
 from amazonian.s3.store import Store
+
+HOUSEKEEPING_S = 10.0
 
 
 class UpError(Exception):
@@ -55,7 +58,8 @@ def up(port: int, data: Path, users: Path | None, dsn: str | None, mine: bool) -
         for name, value in (("AWS_ENDPOINT_URL", url), *keys, ("AWS_DEFAULT_REGION", REGION)):
             print(f"export {name}={shlex.quote(value)}")
         print(f"The cloud is up at {url}, its data in {data}. Ctrl+C ends it.", flush=True)
-        with Lifecycle(store).running():
+        chores = Lifecycle(store).run_due, application.logs.deliver
+        with at_intervals(HOUSEKEEPING_S, *chores):
             running.run(sockets=[listening])
         application.close()
         store.close()

@@ -6,8 +6,6 @@ change. S3 User Guide, "Managing the lifecycle of objects".
 """
 
 import contextlib
-import logging
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,12 +18,9 @@ from amazonian.s3.metadata import Bucket, Upload, Version
 from amazonian.s3.preconditions import DELETE_ALWAYS, DeleteConditions
 from amazonian.s3.store import Store
 
-log = logging.getLogger(__name__)
-
 DAY = timedelta(days=1)
 MOST_DAYS = 1_000_000  # further on, the calendar ends
 PAGE = 1000
-INTERVAL_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -226,23 +221,3 @@ class Lifecycle:
         while page := self._store.metadata.uploads(bucket.name, "", *position, PAGE):
             yield from page
             position = (page[-1].key, page[-1].upload_id)
-
-    @contextlib.contextmanager
-    def running(self, interval_s: float = INTERVAL_S) -> Iterator[None]:
-        """Look every `interval_s` seconds, in a thread of its own, while a ``with`` block runs."""
-        ended = threading.Event()
-
-        def look() -> None:
-            while not ended.wait(interval_s):
-                try:
-                    self.run_due()
-                except Exception:
-                    log.exception("lifecycle")
-
-        thread = threading.Thread(target=look, name="lifecycle", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()

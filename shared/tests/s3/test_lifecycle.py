@@ -241,13 +241,3 @@ def test_an_object_that_is_written_anew_meanwhile_stays(store, bucket, clock, mo
     monkeypatch.setattr(store.metadata, "all_versions", lambda *_: next(pages))
     assert Lifecycle(store).run_due() == 0
     assert keys(store) == ["k"]
-
-
-def test_it_looks_at_intervals_while_the_endpoint_is_up(store, monkeypatch) -> None:
-    import threading
-
-    lifecycle, looked = Lifecycle(store), threading.Event()
-    monkeypatch.setattr(lifecycle, "run_due", looked.set)
-    with lifecycle.running(interval_s=0.001):
-        assert looked.wait(5)
-    assert not [t for t in threading.enumerate() if t.name == "lifecycle"]

@@ -5,6 +5,7 @@ import logging
 from datetime import UTC, datetime
 
 from amazonian.cloud.s3 import (  # noqa: F401 (the imports register the operations)
+    accesslog,
     bucket_access,
     buckets,
     cors,
@@ -28,6 +29,7 @@ from amazonian.cloud.s3.wire import Request, Response, error_response
 from amazonian.iam import sigv2
 from amazonian.iam.identities import Identities
 from amazonian.iam.sigv4 import SignatureError, verify
+from amazonian.s3.accesslog import AccessLogs
 from amazonian.s3.errors import S3Error
 from amazonian.s3.reading import PayloadLostError
 from amazonian.s3.store import Store, VersionGoneError
@@ -49,10 +51,12 @@ class S3Front:
 
     def __init__(self, store: Store, identities: Identities):
         self.store, self.identities = store, identities
+        self.logs = AccessLogs(store)
 
     def prepare(self, request: Request) -> Context | Response:
         """Who asks, and for what; or a response at once, where that is refused."""
         context = Context(self.store, self.identities, request)
+        context.extra["began_s"] = self.store.metadata.clock.now_s()
         try:
             if request.method == "OPTIONS":
                 bucket = self.store.metadata.bucket(request.bucket)
@@ -115,14 +119,26 @@ class S3Front:
         raise S3Error("SlowDown", "The object is being replaced too quickly to be read.")
 
     def _refuse(self, context: Context, error: S3Error) -> Response:
+        context.extra["error_code"] = error.code
         return self._finish(context, error_response(error, context.request))
 
     def _finish(self, context: Context, response: Response) -> Response:
         request = context.request
         response.headers |= {"x-amz-request-id": request.id, "x-amz-id-2": request.id}
-        if "origin" in request.headers and request.bucket:
-            bucket = context.named_bucket
+        if request.bucket and context.named_bucket is None:
             with contextlib.suppress(S3Error):
-                bucket = bucket or self.store.metadata.bucket(request.bucket)
+                context.named_bucket = self.store.metadata.bucket(request.bucket)
+        bucket = context.named_bucket
+        if "origin" in request.headers:
             response.headers |= cors.response_headers(bucket, request)
+        if bucket is not None and "logging" in bucket.settings:
+            self._log(context, response)
         return response
+
+    def _log(self, context: Context, response: Response) -> None:
+        """Leave a line in the bucket's log; what is due is delivered, but not on the event loop."""
+        bucket = context.bucket
+        if context.operation and not context.operation.quick:
+            self.logs.deliver()
+        destination = accesslog.destination_of(self.identities, bucket, bucket.settings["logging"])
+        self.logs.add(destination, accesslog.line(context, response))

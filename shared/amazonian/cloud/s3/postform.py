@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from python_multipart.multipart import parse_options_header
 
-from amazonian.cloud.s3 import attributes, grants, postpolicy
+from amazonian.cloud.s3 import attributes, postpolicy
 from amazonian.cloud.s3.body import LARGEST_PUT_BYTES
 from amazonian.cloud.s3.formdata import NOT_A_FORM, Form, FormReader
 from amazonian.cloud.s3.operations import Context, operation
@@ -20,7 +20,6 @@ from amazonian.cloud.s3.wire import Response, document
 from amazonian.iam.sigv4 import SignatureError, verify_post_policy
 from amazonian.s3 import checksums, upload
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Details
 from amazonian.s3.naming import check_key
 
 
@@ -46,7 +45,7 @@ def post_object(context: Context) -> Response:
     context.need("s3:PutObject", "WRITE")
     headers = _headers_of(fields, form)
     body = _Measured(form.content, allowed, headers)
-    details = replace(_details(context, headers), tags=tags)
+    details = replace(attributes.details_from(context, headers), tags=tags)
     version = upload.put(context.store, request.bucket, key, body, details)
     return _answer(context, fields, key, version.etag, attributes.written_headers(context, version))
 
@@ -94,17 +93,6 @@ def _headers_of(fields: Mapping[str, str], form: Form) -> dict[str, str]:
         if _CONTROL.search(name + value):
             raise S3Error("InvalidArgument", f"{name[:64]!r} has a character that no header has.")
     return headers
-
-
-def _details(context: Context, headers: Mapping[str, str]) -> Details:
-    """What is kept beside the file; what an anonymous caller sends belongs to the bucket's owner,
-    for otherwise nobody could ever change it."""
-    details = attributes.details_from(context, headers)
-    if context.caller is None:
-        owner = context.bucket.owner
-        acl, owner = grants.from_headers(context, headers, owner, owner)
-        details = replace(details, acl=acl, owner=owner)
-    return details
 
 
 def _tags(fields: Mapping[str, str]) -> dict[str, str]:

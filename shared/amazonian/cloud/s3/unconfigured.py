@@ -63,4 +63,3 @@ _empty(
     "s3:GetBucketNotification",
     "NotificationConfiguration",
 )
-_empty("GetBucketLogging", "logging", "s3:GetBucketLogging", "BucketLoggingStatus")

@@ -17,7 +17,7 @@ from defusedxml import ElementTree
 def older(endpoint, main):
     """A boto3 client that signs every request in the older way."""
     keys = main.s3._request_signer._credentials
-    return boto3.client(
+    made = boto3.client(
         "s3",
         endpoint_url=endpoint.url,
         aws_access_key_id=keys.access_key,
@@ -25,6 +25,8 @@ def older(endpoint, main):
         region_name="us-east-1",
         config=Config(signature_version="s3", retries={"max_attempts": 1}),
     )
+    yield made
+    made.close()
 
 
 def code_of(answer: requests.Response) -> tuple[int, str | None]:
