@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,9 @@ class Details:
         return json.dumps({k: v for k, v in changed.items() if v not in ("", {}, [], None)})
 
     @classmethod
+    @lru_cache(4096)
     def from_json(cls, text: str) -> "Details":
+        """The details that :meth:`to_json` wrote; nobody changes them, so they can be shared."""
         return cls(**json.loads(text))
 
 
