@@ -75,8 +75,6 @@ def _part_number(context: Context) -> int:
 )
 def upload_part(context: Context) -> Response:
     request = context.request
-    if "x-amz-copy-source" in request.headers:
-        return upload_part_copy(context)
     number, upload = _part_number(context), _upload(context)
     body = RequestBody(request, context.signature, kept_algorithm=algorithm_of(upload))
     given, wanted = body.promised_algorithm, upload.checksum_algorithm
@@ -94,6 +92,15 @@ def upload_part(context: Context) -> Response:
     )
 
 
+@operation(
+    "UploadPartCopy",
+    "PUT",
+    "object",
+    subresource="uploadId",
+    header="x-amz-copy-source",
+    action="s3:PutObject",
+    permission="WRITE",
+)
 def upload_part_copy(context: Context) -> Response:
     request = context.request
     number, upload = _part_number(context), _upload(context)
