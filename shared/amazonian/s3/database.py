@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from amazonian.s3.errors import S3Error
+
 T = TypeVar("T")
 Row = Sequence[Any]
 MOST_IN_ONE_COMMIT = 256
@@ -224,6 +226,8 @@ class PostgresDatabase:
             return cursor.fetchall() if cursor.description else []
         except self._psycopg.OperationalError as error:
             raise UnavailableError(f"The metadata's database: {error}") from error
+        except self._psycopg.DataError as error:  # such as a NUL in a key
+            raise S3Error("InvalidArgument", f"PostgreSQL can't keep this: {error}") from error
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """The rows of a query, as last committed."""

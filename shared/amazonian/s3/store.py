@@ -16,7 +16,7 @@ from typing import Protocol
 
 from amazonian.resilience.clock import Clock
 from amazonian.s3 import checksums, multipart, objectlock
-from amazonian.s3.database import Transaction
+from amazonian.s3.database import OutcomeUnknownError, Transaction
 from amazonian.s3.datastore import DataStore
 from amazonian.s3.devices import Device
 from amazonian.s3.errors import S3Error
@@ -100,6 +100,7 @@ class Store:
     def __init__(self, metadata: MetadataService, data: DataStore):
         self.metadata, self.data = metadata, data
         self._unnamed: set[str] = set()  # written, but not committed yet
+        self._uncertain: set[str] = set()  # perhaps committed, perhaps not
 
     @classmethod
     def open(
@@ -132,6 +133,13 @@ class Store:
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.metadata.clock.now_s(), UTC)
 
+    def delete_bucket(self, name: str) -> None:
+        """
+        Raises:
+            S3Error: ``BucketNotEmpty``.
+        """
+        self.discard(self.metadata.delete_bucket(name))
+
     # --- bytes --------------------------------------------------------------------------------
 
     def keep(self, body: Body) -> Stored:
@@ -150,20 +158,34 @@ class Store:
                 break
         else:
             return Stored(size, md5.hexdigest(), (), b"".join(held), body.checksum)
-        with self.data.writer() as writer:
-            for chunk in held:
-                writer.write(chunk)
+
+        def all_of_it() -> Iterator[bytes]:
+            nonlocal size
+            yield from held
             for chunk in chunks:
                 md5.update(chunk)
-                writer.write(chunk)
                 size += len(chunk)
-            payload = writer.finish()
-            self._unnamed.add(payload)
+                yield chunk
+
+        payload = self._write(all_of_it())
         return Stored(size, md5.hexdigest(), (Segment(payload, size),), None, body.checksum)
 
+    def _write(self, pieces: Iterable[bytes]) -> str:
+        """Write a payload that :meth:`collect` leaves alone until it has a name."""
+        with self.data.writer() as writer:
+            for piece in pieces:
+                writer.write(piece)
+            payload = writer.finish()
+            self._unnamed.add(payload)  # before the writer lets go of it
+        return payload
+
     def discard(self, payloads: Iterable[str]) -> None:
-        """Remove payloads that nothing names."""
-        for payload in payloads:
+        """Remove payloads that nothing names.
+
+        Where a commit's outcome is not known they stay, until the store is opened and collected
+        the next time.
+        """
+        for payload in set(payloads) - self._uncertain:
             self._unnamed.discard(payload)
             self.data.delete(payload)
 
@@ -181,7 +203,11 @@ class Store:
         def change(t: Transaction) -> tuple[Version, list[str]]:
             return self._put(t, version, conditions)
 
-        named, freed = self.metadata.database.write(change)
+        try:
+            named, freed = self.metadata.database.write(change)
+        except OutcomeUnknownError:
+            self._uncertain.update(version.payloads)
+            raise
         self._unnamed.difference_update(named.payloads)
         self.discard(freed)
         return named
@@ -292,8 +318,11 @@ class Store:
     def create_upload(
         self, bucket: str, key: str, details: Details, algorithm: str = "", kind: str = ""
     ) -> Upload:
-        """Begin a multipart upload; `details` are those of the object to be."""
-        self.metadata.bucket(bucket)
+        """Begin a multipart upload; `details` are those of the object to be.
+
+        Raises:
+            S3Error: ``NoSuchBucket``.
+        """
         upload = Upload(_new_id(), bucket, key, self.now(), details, algorithm, kind)
         self.metadata.create_upload(upload)
         return upload
@@ -301,12 +330,14 @@ class Store:
     def put_part(self, upload: Upload, number: int, stored: Stored) -> Part:
         """Keep a part; one of the same number takes the place of an earlier one."""
         if stored.inline is not None:
-            payload = self.data.write(stored.inline)
-            self._unnamed.add(payload)
-            stored = replace(stored, segments=(Segment(payload, stored.size),), inline=None)
+            segment = Segment(self._write([stored.inline]), stored.size)
+            stored = replace(stored, segments=(segment,), inline=None)
         part = Part(number, stored.size, stored.etag, self.now(), stored.segments, stored.checksum)
         try:
             freed = self.metadata.put_part(upload.upload_id, upload.bucket, upload.key, part)
+        except OutcomeUnknownError:
+            self._uncertain.update(part.payloads)
+            raise
         except BaseException:
             self.discard(part.payloads)
             raise

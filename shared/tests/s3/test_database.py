@@ -1,7 +1,6 @@
 """The metadata service's database, SQLite and PostgreSQL alike: group commit, reads, restarts."""
 
 import errno
-
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
