@@ -244,7 +244,7 @@ def verify(
         service: the one that is asked; a signature that was made for another one is refused.
 
     Returns:
-        None if the request carries no signature at all: its sender is anonymous.
+        None if the request carries no signature at all, so that its sender is anonymous.
 
     Raises:
         SignatureError: the signature is unreadable, for another service, of another time, or of

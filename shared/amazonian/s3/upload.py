@@ -1,6 +1,6 @@
 """The upload path: payload to the data store, then its name to the metadata service.
 
-Before either, the front has asked :mod:`amazonian.iam` whether the request may be made.
+Before either, the front has asked ``amazonian.iam`` whether the request may be made.
 """
 
 from collections.abc import Iterator
