@@ -274,6 +274,8 @@ def server(application: Application, port: int = 0, host: str = "127.0.0.1") -> 
             host=host,
             port=port,
             http="httptools",
+            loop="asyncio",  # it lets go of the interpreter while it sends; uvloop does not
+            proxy_headers=False,
             lifespan="off",
             access_log=False,
             log_level="warning",
@@ -290,7 +292,7 @@ def listen(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
     Raises:
         OSError: the port is taken.
     """
-    listening = socket.socket()
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((host, port))
     listening.listen(256)

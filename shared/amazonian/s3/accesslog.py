@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from amazonian.iam.policy import AccessRequest, Effect, Principal, evaluate
+from amazonian.iam import policy
+from amazonian.iam.policy import AccessRequest, Effect, Principal
 from amazonian.s3 import access, acl, upload
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Bucket, Details
@@ -75,7 +76,7 @@ def may_deliver(destination: Destination, target: Bucket) -> bool:
             "aws:sourceaccount": destination.accounts,
         },
     )
-    effect = evaluate([replace(attached, statements=tuple(about_it))], request)
+    effect = policy.evaluate([replace(attached, statements=tuple(about_it))], request)
     return effect is Effect.ALLOW or (by_acl and effect is not Effect.DENY)
 
 

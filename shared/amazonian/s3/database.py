@@ -14,9 +14,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from amazonian.s3.errors import S3Error
+
 T = TypeVar("T")
 Row = Sequence[Any]
 MOST_IN_ONE_COMMIT = 256
+
+
+class UnavailableError(Exception):
+    """The database takes or gives nothing now: its disk is full, or its server is out of reach."""
+
+
+class OutcomeUnknownError(UnavailableError):
+    """The database went away during a commit: whether that was carried out, nobody can tell."""
 
 
 class Transaction(Protocol):
@@ -48,6 +58,7 @@ class GroupCommit:
 
     def __init__(self, execute: Callable[[str, Sequence[Any]], list[Row]]):
         self._execute = execute
+        self._lock, self._stopped = threading.Lock(), False
         self._waiting: queue.SimpleQueue = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="group commit", daemon=True)
         self._thread.start()
@@ -56,13 +67,24 @@ class GroupCommit:
         return self._execute(sql, parameters)
 
     def submit(self, change: Callable[[Transaction], T]) -> "Future[T]":
-        """Queue a change; its future is done when it is on disk, or has failed and left nothing."""
+        """Queue a change; its future is done when it is on disk, or has failed and left nothing.
+
+        Raises:
+            RuntimeError: the database is closed.
+        """
         future: Future = Future()
-        self._waiting.put((change, future))
+        with self._lock:
+            if self._stopped:
+                raise RuntimeError("the database is closed")
+            self._waiting.put((change, future))
         return future
 
     def stop(self) -> None:
-        self._waiting.put(None)
+        """Commit what waits, and take no more."""
+        with self._lock:
+            if not self._stopped:
+                self._waiting.put(None)
+            self._stopped = True
         self._thread.join()
 
     def _run(self) -> None:
@@ -78,23 +100,31 @@ class GroupCommit:
 
     def _commit(self, group: list[tuple[Callable, Future]]) -> None:
         done: list[tuple[Future, Any]] = []
+        committing = False
         try:
             self._execute("BEGIN", ())
             for change, future in group:
                 self._execute("SAVEPOINT change", ())
                 try:
                     done.append((future, change(self)))
+                except UnavailableError:  # there may be no transaction any more
+                    raise
                 except Exception as error:
                     self._execute("ROLLBACK TO SAVEPOINT change", ())
                     future.set_exception(error)
                 self._execute("RELEASE SAVEPOINT change", ())
+            committing = True
             self._execute("COMMIT", ())
         except Exception as error:  # the disk is full, the server is gone: nothing was committed
-            with suppress(Exception):
+            failure = error
+            try:
                 self._execute("ROLLBACK", ())
+            except Exception:
+                if committing:
+                    failure = OutcomeUnknownError(str(error))
             for _, future in group:
                 if not future.done():
-                    future.set_exception(error)
+                    future.set_exception(failure)
             return
         for future, result in done:
             future.set_result(result)
@@ -107,7 +137,8 @@ class SQLiteDatabase:
 
     def __init__(self, path: str | Path, schema: Sequence[str]):
         self._path = str(path)
-        self._own = threading.local()
+        self._own = threading.local()  # each thread reads through a connection of its own
+        self._readers: list[sqlite3.Connection] = []
         self._writer = self._connect()
         for statement in schema:
             self._writer.execute(statement)
@@ -123,13 +154,21 @@ class SQLiteDatabase:
         return connection
 
     def _write_one(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
-        return self._writer.execute(sql, parameters).fetchall()
+        return self._run(self._writer, sql, parameters)
+
+    @staticmethod
+    def _run(connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> list[Row]:
+        try:
+            return connection.execute(sql, parameters).fetchall()
+        except sqlite3.OperationalError as error:
+            raise UnavailableError(f"The metadata's database: {error}") from error
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """The rows of a query, as last committed."""
         if not hasattr(self._own, "reader"):
             self._own.reader = self._connect()
-        return self._own.reader.execute(sql, parameters).fetchall()
+            self._readers.append(self._own.reader)
+        return self._run(self._own.reader, sql, parameters)
 
     def submit(self, change: Callable[[Transaction], T]) -> "Future[T]":
         return self._group.submit(change)
@@ -140,7 +179,8 @@ class SQLiteDatabase:
 
     def close(self) -> None:
         self._group.stop()
-        self._writer.close()
+        for connection in (self._writer, *self._readers):
+            connection.close()
 
 
 class PostgresDatabase:
@@ -152,7 +192,8 @@ class PostgresDatabase:
         import psycopg
 
         self._psycopg, self._dsn = psycopg, dsn
-        self._own = threading.local()
+        self._own = threading.local()  # each thread reads through a connection of its own
+        self._readers: list[Any] = []
         writer = self._connect()
         for statement in schema:
             writer.execute(
@@ -165,22 +206,40 @@ class PostgresDatabase:
         self._group = GroupCommit(self._write_one)
 
     def _connect(self) -> Any:
-        return self._psycopg.connect(self._dsn, autocommit=True)
+        try:
+            return self._psycopg.connect(self._dsn, autocommit=True)
+        except self._psycopg.OperationalError as error:
+            raise UnavailableError(f"The metadata's database: {error}") from error
 
     def _write_one(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
-        if self._writer.closed:  # the server was restarted
-            self._writer = self._connect()
+        try:
+            return self._run(self._writer, sql, parameters)
+        except UnavailableError:
+            if not (sql == "BEGIN" and self._writer.closed):
+                raise
+        self._writer = self._connect()  # the server was restarted, and nothing is under way
         return self._run(self._writer, sql, parameters)
 
-    @staticmethod
-    def _run(connection: Any, sql: str, parameters: Sequence[Any]) -> list[Row]:
-        cursor = connection.execute(sql.replace("?", "%s"), parameters or None)
-        return cursor.fetchall() if cursor.description else []
+    def _run(self, connection: Any, sql: str, parameters: Sequence[Any]) -> list[Row]:
+        try:
+            cursor = connection.execute(sql.replace("?", "%s"), parameters or None)
+            return cursor.fetchall() if cursor.description else []
+        except self._psycopg.OperationalError as error:
+            raise UnavailableError(f"The metadata's database: {error}") from error
+        except self._psycopg.DataError as error:  # such as a NUL in a key
+            raise S3Error("InvalidArgument", f"PostgreSQL can't keep this: {error}") from error
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """The rows of a query, as last committed."""
-        if getattr(self._own, "reader", None) is None or self._own.reader.closed:
-            self._own.reader = self._connect()
+        reader = getattr(self._own, "reader", None)
+        if reader is not None:
+            try:
+                return self._run(reader, sql, parameters)
+            except UnavailableError:
+                if not reader.closed:
+                    raise
+        self._own.reader = self._connect()  # the first read of this thread, or since a restart
+        self._readers.append(self._own.reader)
         return self._run(self._own.reader, sql, parameters)
 
     def submit(self, change: Callable[[Transaction], T]) -> "Future[T]":
@@ -192,4 +251,5 @@ class PostgresDatabase:
 
     def close(self) -> None:
         self._group.stop()
-        self._writer.close()
+        for connection in (self._writer, *self._readers):
+            connection.close()

@@ -27,7 +27,7 @@ from amazonian.s3.rebuilding import rebuild
 from amazonian.s3.upkeep import RepairReport, ScrubReport, Upkeep
 from amazonian.s3.writing import PayloadWriter
 
-UNIT_BYTES = 256 * 1024
+UNIT_BYTES = 1024 * 1024
 
 
 class DataStore:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,9 @@ class Details:
         return json.dumps({k: v for k, v in changed.items() if v not in ("", {}, [], None)})
 
     @classmethod
+    @lru_cache(4096)
     def from_json(cls, text: str) -> "Details":
+        """The details that :meth:`to_json` wrote; nobody changes them, so they can be shared."""
         return cls(**json.loads(text))
 
 
@@ -196,9 +199,12 @@ def _payload(segments: tuple[Segment, ...]) -> str:
     return json.dumps(parts) if parts else ""
 
 
+_LAST = "\U0010ffff" * 257  # of four bytes each, so more of them than fit into a key
+
+
 def after(prefix: str) -> str:
-    """The least text that comes after every key beginning with `prefix`."""
-    return prefix + "\U0010ffff"
+    """A text that comes after every key beginning with `prefix`, and before all later keys."""
+    return prefix + _LAST
 
 
 class MetadataService:
@@ -309,23 +315,27 @@ class MetadataService:
         self._forget(name)
         return edited
 
-    def delete_bucket(self, name: str) -> None:
-        """
+    def delete_bucket(self, name: str) -> list[str]:
+        """Delete a bucket and its uploads in progress; gives the payloads of their parts.
+
         Raises:
             S3Error: ``BucketNotEmpty``; versions and delete markers count, uploads do not.
         """
 
-        def change(t: Transaction) -> None:
+        def change(t: Transaction) -> list[str]:
             if t.execute("SELECT 1 FROM versions WHERE bucket = ? LIMIT 1", (name,)):
                 raise S3Error("BucketNotEmpty", BucketName=name)
             uploads = t.execute("SELECT upload_id FROM uploads WHERE bucket = ?", (name,))
+            freed = []
             for (upload_id,) in uploads:
-                t.execute("DELETE FROM parts WHERE upload_id = ?", (upload_id,))
-            t.execute("DELETE FROM uploads WHERE bucket = ?", (name,))
+                freed += [p for part in find_parts(t.execute, upload_id) for p in part.payloads]
+                delete_upload(t, upload_id)
             t.execute("DELETE FROM buckets WHERE name = ?", (name,))
+            return freed
 
-        self.database.write(change)
+        freed = self.database.write(change)
         self._forget(name)
+        return freed
 
     def usage(self, name: str) -> tuple[int, int]:
         """How many versions a bucket holds, and of how many bytes."""
@@ -373,12 +383,19 @@ class MetadataService:
     # --- uploads ------------------------------------------------------------------------------
 
     def create_upload(self, upload: Upload) -> None:
+        """
+        Raises:
+            S3Error: ``NoSuchBucket``.
+        """
         details = json.loads(upload.details.to_json()) | {
             "checksum_algorithm": upload.checksum_algorithm,
             "checksum_type": upload.checksum_type,
         }
-        self.database.write(
-            lambda t: t.execute(
+
+        def change(t: Transaction) -> None:
+            if not t.execute("SELECT 1 FROM buckets WHERE name = ?", (upload.bucket,)):
+                raise S3Error("NoSuchBucket", BucketName=upload.bucket)
+            t.execute(
                 "INSERT INTO uploads VALUES (?, ?, ?, ?, ?)",
                 (
                     upload.upload_id,
@@ -388,7 +405,8 @@ class MetadataService:
                     json.dumps(details),
                 ),
             )
-        )
+
+        self.database.write(change)
 
     def upload(self, upload_id: str, bucket: str, key: str) -> Upload:
         """
@@ -447,8 +465,11 @@ class MetadataService:
         return find_parts(self.database.read, upload_id, behind, limit)
 
     def live_payloads(self) -> Iterator[str]:
-        """Every payload that a version or a part names."""
-        for table in ("parts", "versions"):  # in the order in which a completed upload moves them
+        """Every payload that a version or a part names.
+
+        Parts come first: what is completed meanwhile goes from them to the versions.
+        """
+        for table in ("parts", "versions"):
             for (text,) in self.database.read(f"SELECT payload FROM {table} WHERE payload <> ''"):
                 yield from _names(text)
 

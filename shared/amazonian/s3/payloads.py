@@ -60,6 +60,7 @@ class Payloads:
     def __init__(self, data: DataStore):
         self.data = data
         self._unnamed: set[str] = set()
+        self._uncertain: set[str] = set()  # perhaps named, perhaps not
         self._readers = Holds()
 
     def keep(self, body: Body, inline_bytes: int = INLINE_BYTES) -> Stored:
@@ -105,9 +106,13 @@ class Payloads:
         """A commit names these now."""
         self._unnamed.difference_update(payloads)
 
+    def outcome_unknown(self, payloads: Iterable[str]) -> None:
+        """A commit may name these, or not: they stay until the store is opened the next time."""
+        self._uncertain.update(payloads)
+
     def discard(self, payloads: Iterable[str]) -> None:
         """Remove payloads that nothing names, each once its last reader has ended."""
-        for payload in payloads:
+        for payload in set(payloads) - self._uncertain:
             self._unnamed.discard(payload)
             self._readers.when_free(payload, partial(self.data.delete, payload))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from amazonian.resilience.clock import Clock
 from amazonian.s3 import multipart, objectlock
 from amazonian.s3.completion import NO_CLAIMS, Claims, assemble
-from amazonian.s3.database import Transaction
+from amazonian.s3.database import OutcomeUnknownError, Transaction
 from amazonian.s3.datastore import DataStore
 from amazonian.s3.devices import Device
 from amazonian.s3.errors import S3Error
@@ -103,6 +103,13 @@ class Store:
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.metadata.clock.now_s(), UTC)
 
+    def delete_bucket(self, name: str) -> None:
+        """
+        Raises:
+            S3Error: ``BucketNotEmpty``.
+        """
+        self.discard(self.metadata.delete_bucket(name))
+
     # --- bytes --------------------------------------------------------------------------------
 
     def keep(self, body: Body) -> Stored:
@@ -149,7 +156,11 @@ class Store:
         def change(t: Transaction) -> tuple[Version, list[str]]:
             return self._put(t, version, conditions)
 
-        named, freed = self.metadata.database.write(change)
+        try:
+            named, freed = self.metadata.database.write(change)
+        except OutcomeUnknownError:
+            self._payloads.outcome_unknown(version.payloads)
+            raise
         self._payloads.named(named.payloads)
         self.discard(freed)
         return named
@@ -260,8 +271,11 @@ class Store:
     def create_upload(
         self, bucket: str, key: str, details: Details, algorithm: str = "", kind: str = ""
     ) -> Upload:
-        """Begin a multipart upload; `details` are those of the object to be."""
-        self.metadata.bucket(bucket)
+        """Begin a multipart upload; `details` are those of the object to be.
+
+        Raises:
+            S3Error: ``NoSuchBucket``.
+        """
         upload = Upload(_new_id(), bucket, key, self.now(), details, algorithm, kind)
         self.metadata.create_upload(upload)
         return upload
@@ -276,6 +290,9 @@ class Store:
         part = Part(number, stored.size, stored.etag, self.now(), stored.segments, stored.checksum)
         try:
             freed = self.metadata.put_part(upload.upload_id, upload.bucket, upload.key, part)
+        except OutcomeUnknownError:
+            self._uncertain.update(part.payloads)
+            raise
         except BaseException:
             self.discard(part.payloads)
             raise

@@ -104,7 +104,7 @@ def get_bucket_location(context: Context) -> Response:
 
 @operation("DeleteBucket", "DELETE", "bucket", action="s3:DeleteBucket")
 def delete_bucket(context: Context) -> Response:
-    context.store.metadata.delete_bucket(context.bucket.name)
+    context.store.delete_bucket(context.bucket.name)
     return Response(204)
 
 

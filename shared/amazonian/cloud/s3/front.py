@@ -30,10 +30,11 @@ from amazonian.iam import sigv2
 from amazonian.iam.identities import Identities
 from amazonian.iam.sigv4 import SignatureError, verify
 from amazonian.s3.accesslog import AccessLogs
+from amazonian.s3.database import UnavailableError
 from amazonian.s3.errors import S3Error
 from amazonian.s3.reading import PayloadLostError
 from amazonian.s3.store import Store, VersionGoneError
-from amazonian.s3.writing import NoSpaceError, NotEnoughDevicesError
+from amazonian.s3.writing import NotEnoughDevicesError
 
 log = logging.getLogger(__name__)
 ATTEMPTS = 10
@@ -100,7 +101,7 @@ class S3Front:
         except SignatureError as error:  # of a chunk
             refused = S3Error(error.code, error.message, status=error.status)
             return self._refuse(context, refused)
-        except (NoSpaceError, NotEnoughDevicesError) as error:
+        except (NotEnoughDevicesError, UnavailableError) as error:
             return self._refuse(context, S3Error("ServiceUnavailable", str(error)))
         except PayloadLostError as error:
             return self._refuse(context, S3Error("InternalError", str(error)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 from xml.etree import ElementTree
@@ -204,7 +204,12 @@ def iso(moment: datetime) -> str:
 
 def http_date(moment: datetime) -> str:
     """As in headers: ``Thu, 26 Nov 2026 21:00:00 GMT``."""
-    return format_datetime(moment.astimezone(UTC).replace(microsecond=0), usegmt=True)
+    return _http_date(int(moment.timestamp()))
+
+
+@lru_cache(4096)
+def _http_date(second: int) -> str:
+    return format_datetime(datetime.fromtimestamp(second, UTC), usegmt=True)
 
 
 def parse_iso(text: str | None) -> datetime | None:

@@ -90,4 +90,17 @@ def evaluate__goes_through_them_twice(policies, request):
     return Effect.ALLOW if allowed else Effect.IMPLICIT_DENY
 
 
+@wrong(policy, feedback="a generator can't be read again")
+def evaluate__looks_for_denials_first(policies, request):
+    for one in policies:
+        for statement in one.statements:
+            if statement.effect is Effect.DENY and statement.applies(request):
+                return Effect.DENY
+    for one in policies:
+        for statement in one.statements:
+            if statement.applies(request):
+                return Effect.ALLOW
+    return Effect.IMPLICIT_DENY
+
+
 EQUIVALENT: dict[str, str] = {}

@@ -161,7 +161,7 @@ def canonical_request__only_strips_values(request, service, signed_headers, payl
     return _text(request, service, signed_headers, payload_hash, headers=lines)
 
 
-@wrong(sigv4, feedback="line 4 (signed header 1)")
+@wrong(sigv4, feedback="the request has headers that were not signed")
 def canonical_request__signs_every_header(request, service, signed_headers, payload_hash):
     names = sorted(request.headers)
     return _text(request, service, names, payload_hash)
@@ -181,6 +181,18 @@ def canonical_request__forgets_the_empty_line(request, service, signed_headers, 
     text = _text(request, service, signed_headers, payload_hash)
     head, _, tail = text.rpartition("\n\n")
     return f"{head}\n{tail}" if signed_headers else text
+
+
+@wrong(sigv4, feedback="the client has chosen the order")
+def canonical_request__sorts_the_signed_headers(request, service, signed_headers, payload_hash):
+    return _text(request, service, sorted(signed_headers), payload_hash)
+
+
+@wrong(sigv4, feedback="header names in lower case, in both places")
+def canonical_request__keeps_capitals(request, service, signed_headers, payload_hash):
+    text = _text(request, service, signed_headers, payload_hash)
+    names = ";".join(signed_headers)
+    return text.replace(names.lower(), names)
 
 
 # --- string_to_sign
@@ -212,6 +224,11 @@ def string_to_sign__takes_the_day_only(amz_date, scope, canonical):
 def string_to_sign__hashes_to_bytes(amz_date, scope, canonical):
     digest = hashlib.sha256(canonical.encode()).digest()
     return b"\n".join([ALGORITHM.encode(), amz_date.encode(), scope.encode(), digest])
+
+
+@wrong(sigv4, feedback="sha256_hex takes a text, not bytes")
+def string_to_sign__encodes_twice(amz_date, scope, canonical):
+    return "\n".join([ALGORITHM, amz_date, scope, sha256_hex(canonical.encode())])
 
 
 EQUIVALENT: dict[str, str] = {}

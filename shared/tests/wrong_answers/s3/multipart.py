@@ -42,6 +42,17 @@ def split__refuses_zero_only(data, part_size):
     return [data[i : i + part_size] for i in range(0, len(data), part_size)] or [b""]
 
 
+@wrong(multipart, feedback="the last part takes what is left; the others stay full")
+def split__shares_evenly(data, part_size):
+    if part_size < 1:
+        raise ValueError
+    count = max(1, -(-len(data) // part_size))
+    ends = [len(data) * i // count for i in range(count + 1)]
+    sizes = sorted((b - a for a, b in pairwise(ends)), reverse=True)
+    starts = [sum(sizes[:i]) for i in range(count)]
+    return [data[start : start + size] for start, size in zip(starts, sizes, strict=True)]
+
+
 # --- etag_of_parts
 
 
@@ -64,9 +75,15 @@ def etag_of_parts__sorts_them(part_etags):
     return f"{md5(digests)}-{len(part_etags)}"
 
 
-@wrong(multipart, feedback="from character 32 on")
+@wrong(multipart, feedback="behind them come a hyphen and the number of parts")
 def etag_of_parts__forgets_the_count(part_etags):
     return md5(b"".join(bytes.fromhex(etag) for etag in part_etags))
+
+
+@wrong(multipart, feedback="two parts may have the same bytes")
+def etag_of_parts__counts_equal_parts_once(part_etags):
+    digests = b"".join(bytes.fromhex(etag) for etag in dict.fromkeys(part_etags))
+    return f"{md5(digests)}-{len(part_etags)}"
 
 
 # --- chosen_parts
@@ -138,7 +155,7 @@ def chosen_parts__tests_part_by_part(listed, uploaded, smallest=5 * 2**20):
 # --- send_missing
 
 
-@wrong(multipart, feedback="session.held(), asked at the start")
+@wrong(multipart, feedback="session.held() says which numbers are there")
 def send_missing__sends_everything_again(session, parts):
     session.held()
     return [ListedPart(n, session.send(n, part)) for n, part in enumerate(parts, start=1)]
@@ -186,4 +203,16 @@ def send_missing__asks_for_every_part(session, parts):
         if session.held().get(n) != etag:
             etag = session.send(n, part)
         listed.append(ListedPart(n, etag))
+    return listed
+
+
+@wrong(multipart, feedback="look an ETag up by the part's number, not among all that are held")
+def send_missing__looks_among_all_etags(session, parts):
+    held = set(session.held().values())
+    listed = []
+    for number, part in enumerate(parts, start=1):
+        etag = md5(part)
+        if etag not in held:
+            etag = session.send(number, part)
+        listed.append(ListedPart(number, etag))
     return listed

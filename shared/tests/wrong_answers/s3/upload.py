@@ -83,6 +83,25 @@ def put__names_first(store, bucket, key, body, details=None, conditions=ALWAYS):
     return store.commit(_version(bucket, key, store.keep(body), details), conditions)
 
 
+@wrong(upload, feedback="these bytes have a name, and are not to be discarded")
+def put__discards_in_any_case(store, bucket, key, body, details=None, conditions=ALWAYS):
+    version = _version(bucket, key, store.keep(body), details)
+    try:
+        return store.commit(version, conditions)
+    finally:
+        store.discard(version.payloads)
+
+
+@wrong(upload, feedback="if keep raises, there is nothing to discard")
+def put__discards_what_was_never_kept(store, bucket, key, body, details=None, conditions=ALWAYS):
+    try:
+        stored = store.keep(body)
+        return store.commit(_version(bucket, key, stored, details), conditions)
+    except BaseException:
+        store.discard([segment.payload for segment in stored.segments])
+        raise
+
+
 # --- get
 
 
@@ -153,3 +172,23 @@ def get__restarts_each_segment_at_the_same_byte(store, version, start=0, length=
             return
         yield from store.data.read(segment.payload, segment.start + start, take)
         remaining -= take
+
+
+@wrong(upload, feedback="a list of them all would hold a terabyte object in memory")
+def get__reads_all_before_it_gives_any(store, version, start=0, length=None):
+    return iter(list(upload_get(store, version, start, length)))
+
+
+@wrong(upload, feedback="byte start + length is not wanted")
+def get__gives_inline_bytes_whole(store, version, start=0, length=None):
+    if version.inline:
+        return iter([version.inline])
+    return upload_get(store, version, start, length)
+
+
+@wrong(upload, feedback="`yield from` gives the pieces of read")
+def get__yields_what_read_returns(store, version, start=0, length=None):
+    if version.inline is not None:
+        yield from upload_get(store, version, start, length)
+    for segment in version.segments:
+        yield store.data.read(segment.payload, segment.start, segment.size)

@@ -109,13 +109,16 @@ def a_deny_elsewhere_does_not_matter(evaluate):
 @about.rule("evaluate")
 def any_iterable_will_do(evaluate):
     """Policies may come one at a time, from a generator for example."""
-    shown = "evaluate((policy for policy in policies), request)"
-    call(
-        evaluate,
-        (one for one in [_policy(DENY_READ), _policy(ALLOW_READ)]),
-        READ,
-        shown_as=f"{shown}\npolicy 1: {_said((DENY_READ,))}\npolicy 2: {_said((ALLOW_READ,))}",
-    ).equals(Effect.DENY, look="go through the policies once: a generator can't be read again")
+    for statements, effect in (
+        ((DENY_READ, ALLOW_READ), Effect.DENY),
+        ((ALLOW_READ, DENY_OTHERS), Effect.ALLOW),
+    ):
+        shown = "evaluate((policy for policy in policies), request)"
+        for number, one in enumerate(statements, start=1):
+            shown += f"\npolicy {number}: {_said((one,))}"
+        call(evaluate, (_policy(one) for one in statements), READ, shown_as=shown).equals(
+            effect, look="go through the policies once: a generator can't be read again"
+        )
 
 
 about.hints(

@@ -6,7 +6,7 @@ Expected values are those that AWS publishes ("Create a signed AWS API request",
 
 import hashlib
 
-from amazonian.course.evidence import Answer, call
+from amazonian.course.evidence import Answer, BrokenRuleError, call
 from amazonian.course.rules import RulesFor
 from amazonian.iam.claims import UNSIGNED_PAYLOAD
 from amazonian.iam.sigv4 import EMPTY_SHA256, SignedRequest
@@ -23,8 +23,12 @@ def _is_key(answer: Answer, wanted: str, look: str = "") -> None:
     value = answer.value("32 bytes", look)
     if isinstance(value, str):
         raise answer.broken("32 bytes", "hmac_sha256 gives bytes; the next key is made from them")
+    if isinstance(value, bytes) and len(value) == 32 and value != bytes.fromhex(wanted):
+        problem = answer.broken(f"the bytes {wanted}", look)
+        problem.fields["came back"] = f"the bytes {value.hex()}"
+        raise problem
     if value != bytes.fromhex(wanted):
-        raise answer.broken(f"{bytes.fromhex(wanted)!r}", look)
+        raise answer.broken("32 bytes", "return what the last hmac_sha256 gave, as it is")
 
 
 @about.rule("signing_key")
@@ -81,6 +85,7 @@ about.hints(
 # --- canonical_request ------------------------------------------------------------------------
 
 LINES = ("the method", "the path", "the query")
+MOST_LINES_SHOWN = 20
 DATE = "20130524T000000Z"
 
 
@@ -110,6 +115,12 @@ def _line_name(number: int, headers: int) -> str:
 
 def _is_text(answer: Answer, wanted: list[str], look: str) -> None:
     """Compare line by line, and name the line that differs."""
+
+    def broken(differ: str) -> BrokenRuleError:
+        problem = answer.broken("\n".join(wanted), look, differ)
+        problem.fields["came back"] = "\n".join(lines[:MOST_LINES_SHOWN])
+        return problem
+
     value = answer.value("\n".join(wanted), look)
     if not isinstance(value, str):
         look = 'join the lines to one text: "\\n".join(lines)'
@@ -118,11 +129,9 @@ def _is_text(answer: Answer, wanted: list[str], look: str) -> None:
     for number, (line, expected) in enumerate(zip(lines, wanted, strict=False)):
         if line != expected:
             name = _line_name(number, len(wanted) - 6)
-            differ = f"line {number + 1} ({name}) is {line!r} instead of {expected!r}"
-            raise answer.broken("\n".join(wanted), look, differ)
+            raise broken(f"line {number + 1} ({name}) is {line!r} instead of {expected!r}")
     if len(lines) != len(wanted):
-        differ = f"{len(lines)} lines instead of {len(wanted)}"
-        raise answer.broken("\n".join(wanted), look, differ)
+        raise broken(f"{len(lines)} lines instead of {len(wanted)}")
 
 
 @about.rule("canonical_request")
@@ -225,28 +234,40 @@ def the_path_is_canonical(canonical_request):
 
 
 @about.rule("canonical_request")
+def the_client_says_which_headers(canonical_request):
+    """The signed headers are in the client's order, in lower case, and no others are there."""
+    request = _request("GET", "/", x_b="2", x_a="1", user_agent="aws-cli")
+    for signed, lines, look in (
+        (
+            ["x-b", "host"],
+            ["x-b:2", "host:shop.example.com", "", "x-b;host"],
+            "go through signed_headers as it is: the request has headers that were not signed, "
+            "and the client has chosen the order",
+        ),
+        (
+            ["X-B", "Host"],
+            ["x-b:2", "host:shop.example.com", "", "x-b;host"],
+            "header names in lower case, in both places",
+        ),
+        (
+            ["host", "x-c", "x-a"],
+            ["host:shop.example.com", "x-c:", "x-a:1", "", "host;x-c;x-a"],
+            "one line for each name in signed_headers, even if the request has no such header: a "
+            "header that somebody removed on the way must change the text",
+        ),
+    ):
+        answer = _asked(canonical_request, request, "s3", signed, "h")
+        _is_text(answer, ["GET", "/", "", *lines, "h"], look)
+
+
+@about.rule("canonical_request")
 def headers_are_trimmed(canonical_request):
     """A header's value loses spaces at its ends, and a run of spaces inside becomes one."""
-    request = _request("GET", "/", x_note='  a   b\t "c   d" ', range="bytes=0-9")
+    request = _request("GET", "/", x_note='  a   b "c    d" ', range="bytes=0-9")
     _is_text(
         _asked(canonical_request, request, "s3", ["range", "x-note"], "h"),
         ["GET", "/", "", "range:bytes=0-9", 'x-note:a b "c d"', "", "range;x-note", "h"],
         '" ".join(value.split()) does both',
-    )
-
-
-@about.rule("canonical_request")
-def the_client_says_which_headers(canonical_request):
-    """The signed headers are in the client's order, in lower case, and no others are there."""
-    request = _request("GET", "/", x_b="2", x_a="1", user_agent="aws-cli")
-    _is_text(
-        _asked(canonical_request, request, "s3", ["Host", "X-B", "x-a", "x-c"], "h"),
-        [
-            *("GET", "/", "", "host:shop.example.com", "x-b:2", "x-a:1", "x-c:", ""),
-            *("host;x-b;x-a;x-c", "h"),
-        ],
-        "one line for each name in signed_headers, even if the request has no such header: a "
-        "header that somebody removed on the way must change the text",
     )
 
 
@@ -295,17 +316,21 @@ def the_published_string(string_to_sign):
             EMPTY_SHA256,
         ]
     )
-    call(
+    answer = call(
         string_to_sign,
         "20150830T123600Z",
         SCOPE,
         canonical,
         shown_as=f"string_to_sign('20150830T123600Z', {SCOPE!r}, AWS's canonical request)",
-    ).equals(
+    )
+    look = "four lines: ALGORITHM, the time, the scope, sha256_hex(canonical); no line feed at the "
+    look += "end"
+    if isinstance(answer.error, AttributeError | TypeError):
+        look = "sha256_hex takes a text, not bytes, and gives one"
+    answer.equals(
         "AWS4-HMAC-SHA256\n20150830T123600Z\n20150830/us-east-1/iam/aws4_request\n"
         "f536975d06c0309214f805bb90ccff089219ecd68b2577efef23edd43b7e1a59",
-        look="four lines: ALGORITHM, the time, the scope, sha256_hex of the canonical request; no "
-        "line feed at the end",
+        look=look,
     )
 
 
@@ -328,7 +353,7 @@ def everything_is_covered(string_to_sign):
 
 about.hints(
     "string_to_sign",
-    "Why would a client that signs a 2 MB header not want the header in the string itself?",
+    "How long can a canonical request get? And its SHA-256?",
     "The canonical request goes in as its hash; the other three lines go in as they are.",
     """
     return "\\n".join([ALGORITHM, amz_date, …, sha256_hex(…)])

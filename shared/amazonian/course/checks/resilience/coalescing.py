@@ -279,6 +279,19 @@ def two_coalescers_share_nothing(coalescer_class):
     other.answer().equals("of the second", look)
 
 
+def _used_by_others(while_burning_s: float) -> float:
+    """Processor time, in seconds, that other threads use while this one uses so much itself.
+
+    Who shares a processor with a thread that burns gets about as much as it, if it wants it: that
+    holds on an idle machine as on a busy one, where a wall clock would tell nothing.
+    """
+    all_before_s, own_before_s = time.process_time(), time.thread_time()
+    while time.thread_time() - own_before_s < while_burning_s:
+        pass
+    own_s = time.thread_time() - own_before_s
+    return time.process_time() - all_before_s - own_s
+
+
 @about.rule("Coalescer")
 def waiting_costs_nothing(coalescer_class):
     """Whoever waits for a fetch sleeps until it ends, and takes no processor time."""
@@ -287,13 +300,11 @@ def waiting_costs_nothing(coalescer_class):
     fetch, key = _Fetch("slow"), _Key(2)
     threads = [_begun(coalescer, key, fetch), _Caller(coalescer.do, key, fetch)]
     key.all_inside.wait(PATIENCE_S)
-    before_s = time.process_time()
-    time.sleep(0.1)
-    used_s = time.process_time() - before_s
+    used_s = _used_by_others(while_burning_s=0.05)
     fetch.go_on.set()
-    if used_s > 0.03:
+    if used_s > 0.015:
         raise fail(
-            f"{1000 * used_s:.0f} ms of processor time used while they waited for 100 ms",
+            f"{1000 * used_s:.0f} ms of processor time used while they waited",
             "next to none",
             "a waiter is spinning: a loop that looks again and again. Future.result() and "
             "Event.wait() sleep until they are woken",

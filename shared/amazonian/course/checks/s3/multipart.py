@@ -1,12 +1,20 @@
 """What lab 4.2 asks of a multipart upload's two ends."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from amazonian.course.evidence import call, fail, given, scenario
+from amazonian.course.evidence import (
+    BrokenRuleError,
+    call,
+    fail,
+    given,
+    plain,
+    same,
+    scenario,
+)
 from amazonian.course.rules import RulesFor
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Part, Segment
@@ -27,7 +35,11 @@ def md5(data: bytes) -> str:
 @about.rule("split")
 def parts_of_the_size_asked_for(split):
     """Every part but the last has the size asked for, and joined they are the data."""
-    call(split, b"abcdefgh", 3).equals([b"abc", b"def", b"gh"], look="where does the next begin?")
+    look = "each part begins part_size bytes after the one before; what is left is the last part"
+    call(split, b"abcdefgh", 3).equals([b"abc", b"def", b"gh"], look=look)
+    call(split, b"abcdefg", 3).equals(
+        [b"abc", b"def", b"g"], look="the last part takes what is left; the others stay full"
+    )
 
 
 @about.rule("split")
@@ -42,13 +54,13 @@ def no_empty_part_at_the_end(split):
 @about.rule("split")
 def nothing_is_one_empty_part(split):
     """No data at all gives one empty part: an upload needs a part to be completed with."""
-    call(split, b"", 5).equals([b""])
+    call(split, b"", 5).equals([b""], look="range(0, 0, 5) has no number at all")
 
 
 @about.rule("split")
 def a_part_has_a_byte(split):
     """A part size below 1 is a ValueError."""
-    call(split, b"abc", 0).raises(ValueError)
+    call(split, b"abc", 0).raises(ValueError, look="raise ValueError before anything is cut")
     call(split, b"abc", -3).raises(ValueError, look="a negative size gives an empty range")
 
 
@@ -71,9 +83,11 @@ def of_digests_not_of_hex(etag_of_parts):
     """It is the MD5 of the parts' digests, 16 bytes each, not of their hexadecimal text."""
     etags = sorted([md5(b"a" * 5), md5(b"b" * 3)])
     wanted = md5(b"".join(bytes.fromhex(etag) for etag in etags)) + "-2"
-    call(etag_of_parts, etags).equals(
-        wanted, look="bytes.fromhex turns 32 hexadecimal digits into 16 bytes"
-    )
+    answer = call(etag_of_parts, etags)
+    look = "bytes.fromhex turns 32 hexadecimal digits into 16 bytes"
+    if isinstance(answer.raw, str) and wanted[:32] in answer.raw:
+        look = "the digits are right; behind them come a hyphen and the number of parts, no quotes"
+    answer.equals(wanted, look=look)
     backwards = md5(b"".join(bytes.fromhex(etag) for etag in reversed(etags))) + "-2"
     call(etag_of_parts, etags[::-1]).equals(backwards, look="in the order of the list")
 
@@ -89,6 +103,8 @@ def the_number_of_parts_stands_behind(etag_of_parts):
     etags = [md5(bytes([i])) for i in range(12)]
     wanted = md5(b"".join(bytes.fromhex(etag) for etag in etags)) + "-12"
     call(etag_of_parts, etags, shown_as="etag_of_parts(12 ETags)").equals(wanted)
+    twice = md5(bytes.fromhex(one) * 2) + "-2"
+    call(etag_of_parts, [one, one]).equals(twice, look="two parts may have the same bytes")
 
 
 about.hints(
@@ -131,10 +147,27 @@ def _choose(chosen_parts: Any, numbers: str, uploaded: Mapping[int, Part] = UPLO
     )
 
 
+def _numbers(parts: Sequence[Part]) -> str:
+    return f"the uploaded parts {', '.join(str(part.number) for part in parts)}"
+
+
+def _broken(answer: Any, expected: str, look: str) -> BrokenRuleError:
+    """What came back is told by its numbers, if it is a list of parts."""
+    problem = answer.broken(expected, look)
+    if isinstance(answer.raw, list | tuple) and all(type(part) is Part for part in answer.raw):
+        problem.fields["came back"] = _numbers(answer.raw) if answer.raw else "an empty list"
+    return problem
+
+
+def _chosen(answer: Any, wanted: list[Part], look: str) -> None:
+    value = answer.value(_numbers(wanted), look)
+    if not same(value, plain(wanted)):
+        raise _broken(answer, _numbers(wanted), look)
+
+
 def _refused(answer: Any, code: str, look: str) -> None:
-    error = answer.raises(S3Error, look)
-    if error.code != code:
-        raise answer.broken(f"raised S3Error with code {code}", look)
+    if not isinstance(answer.error, S3Error) or answer.error.code != code:
+        raise _broken(answer, f'raised S3Error("{code}")', look)
 
 
 def _given() -> None:
@@ -144,20 +177,24 @@ def _given() -> None:
 @about.rule("chosen_parts")
 def the_listed_parts_in_order(chosen_parts):
     """The object is made of the listed parts and no other; numbers may have gaps."""
-    for numbers in ("1 2 3", "1 5 9", "9", "2 3"):
+    for numbers, look in (
+        ("1 2 3", "a list of Part, from `uploaded`: those listed, all of `smallest` bytes or more"),
+        ("1 5 9", "numbers need only rise: there may be gaps between them"),
+        ("9", "the first number need not be 1"),
+        ("2 3", "the first number need not be 1"),
+    ):
         _given()
-        wanted = [UPLOADED[int(n)] for n in numbers.split()]
-        _choose(chosen_parts, numbers).equals(
-            wanted, look="the parts that were uploaded (Part), not those that were listed"
-        )
+        answer = _choose(chosen_parts, numbers)
+        _chosen(answer, [UPLOADED[int(n)] for n in numbers.split()], look)
 
 
 @about.rule("chosen_parts")
 def numbers_rise(chosen_parts):
     """A list whose numbers do not rise is refused as InvalidPartOrder, a repeated number too."""
+    look = "each number must be greater than the one before it"
     for numbers in ("2 1", "1 3 2", "1 1", "1 2 2 3"):
         _given()
-        _refused(_choose(chosen_parts, numbers), "InvalidPartOrder", "each number above the last")
+        _refused(_choose(chosen_parts, numbers), "InvalidPartOrder", look)
 
 
 @about.rule("chosen_parts")
@@ -180,16 +217,13 @@ def only_the_last_may_be_small(chosen_parts):
     scenario(what)
     _refused(_choose(chosen_parts, "1 2 3", uploaded), "EntityTooSmall", "part 2 has 9 bytes of 10")
     scenario(what)
-    _choose(chosen_parts, "1 3", uploaded).equals(
-        [uploaded[1], uploaded[3]], look="a part of just the smallest size is large enough"
-    )
+    look = "part 3 is the last and may be small; part 1 has the smallest size, and that is enough"
+    _chosen(_choose(chosen_parts, "1 3", uploaded), [uploaded[1], uploaded[3]], look)
     scenario(what)
-    _choose(chosen_parts, "1 2", uploaded).equals(
-        [uploaded[1], uploaded[2]],
-        look="the last *listed*; that a part 3 was uploaded as well does not matter",
-    )
+    look = "the last *listed*; that a part 3 was uploaded as well does not matter"
+    _chosen(_choose(chosen_parts, "1 2", uploaded), [uploaded[1], uploaded[2]], look)
     scenario(what)
-    _choose(chosen_parts, "3", uploaded).equals([uploaded[3]], look="the only part is the last")
+    _chosen(_choose(chosen_parts, "3", uploaded), [uploaded[3]], "the only part is the last")
 
 
 @about.rule("chosen_parts")
@@ -270,9 +304,11 @@ def a_fresh_upload_sends_all(send_missing):
     """If the service holds nothing, every part is sent once, in order, from number 1."""
     scenario("a service that holds nothing")
     session = Session()
-    _send(send_missing, session, PARTS).equals(LISTED, look="ListedPart(number, etag) of each")
+    _send(send_missing, session, PARTS).equals(
+        LISTED, look="ListedPart(number, etag) of each, the numbers from 1"
+    )
     if session.sent != [1, 2, 3, 4]:
-        raise fail(f"sent, in this order: {session.sent}", "[1, 2, 3, 4]", "numbers begin at 1")
+        raise fail(f"sent, in this order: {session.sent}", "[1, 2, 3, 4]", "in order")
 
 
 @about.rule("send_missing")
@@ -286,7 +322,21 @@ def what_is_there_is_not_sent_again(send_missing):
         )
         wanted = [number for number in (1, 2, 3, 4) if number not in there]
         if session.sent != wanted:
-            raise fail(f"sent: {session.sent}", repr(wanted), "session.held(), asked at the start")
+            look = "session.held() says which numbers are there, and with which ETag"
+            raise fail(f"sent: {session.sent}", repr(wanted), look)
+
+
+@about.rule("send_missing")
+def equal_parts_are_parts_of_their_own(send_missing):
+    """Two parts with the same bytes are sent both: what is held is held under a number."""
+    scenario("a service that holds part 1 of a file of zeros")
+    zeros = [bytes(5)] * 3
+    session = Session({1: md5(zeros[0])})
+    listed = [ListedPart(number, md5(zeros[0])) for number in (1, 2, 3)]
+    look = "look an ETag up by the part's number, not among all that are held"
+    _send(send_missing, session, zeros).equals(listed, look=look)
+    if session.sent != [2, 3]:
+        raise fail(f"sent: {session.sent}", "[2, 3]", look)
 
 
 @about.rule("send_missing")

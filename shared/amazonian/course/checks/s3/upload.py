@@ -80,11 +80,10 @@ def bytes_first_then_the_name(put):
     scenario("a store that takes everything")
     store = Recorder()
     _put(put, store)
-    _need_order(
-        store,
-        ["keep", "commit"],
-        "a name that points at bytes which are not there yet is an object that can't be read",
-    )
+    look = "a name that points at bytes which are not there yet is an object that can't be read"
+    if "discard" in store.asked:
+        look = "nothing has failed: these bytes have a name, and are not to be discarded"
+    _need_order(store, ["keep", "commit"], look)
 
 
 @about.rule("put")
@@ -171,7 +170,9 @@ def a_refused_commit_leaves_no_bytes(put):
         )
         if store.discarded != ["uuid-1"]:
             raise fail(
-                f"discarded: {store.discarded!r}", "['uuid-1']", "version.payloads, the UUIDs"
+                f"discarded: {store.discarded!r}",
+                "['uuid-1']",
+                "discard takes the UUIDs of the payloads: version.payloads lists them",
             )
 
 
@@ -180,7 +181,7 @@ def a_body_that_breaks_off_is_not_named(put):
     """If keep fails, nothing is committed; keep has cleaned up after itself."""
     scenario("a client that hangs up in the middle")
     store = Recorder(keeps=S3Error("IncompleteBody"))
-    _put(put, store).raises(S3Error)
+    _put(put, store).raises(S3Error, look="if keep raises, there is nothing to discard")
     _need_order(store, ["keep"], "an object is not to get a name before its bytes are all there")
 
 
@@ -249,9 +250,11 @@ def _get(get: Any, store: ReadOnly, version: Version, *run: int | None) -> Any:
 
 def _joined(get: Any, version: Version, wanted: bytes, *run: int | None, look: str = "") -> None:
     answer = _get(get, ReadOnly(), version, *run)
+    if answer.error is None and any(hasattr(piece, "__next__") for piece in answer.raw):
+        look = "`yield from` gives the pieces of read; `yield` gives the iterator itself"
     pieces = answer.value("pieces of bytes", look)
     if not isinstance(pieces, list) or not all(isinstance(piece, bytes) for piece in pieces):
-        raise answer.broken("pieces of bytes", look)
+        raise answer.broken("pieces of bytes", "an iterator over pieces: `yield` each of them")
     if b"" in pieces:
         raise answer.broken("no empty pieces", "yield only what has at least one byte")
     if b"".join(pieces) != wanted:
@@ -274,7 +277,8 @@ def small_objects_are_inline(get):
     """Bytes that are inline come from the version itself; the data store is not asked."""
     scenario("version: inline b'hello'")
     for run, wanted in (((), b"hello"), ((1,), b"ello"), ((1, 3), b"ell"), ((0, 99), b"hello")):
-        _joined(get, INLINE, wanted, *run)
+        look = "start and length hold for inline bytes too; byte start + length is not wanted"
+        _joined(get, INLINE, wanted, *run, look=look)
     scenario("version: inline b'', an empty object")
     _joined(get, EMPTY, b"", look="`if version.inline` is false for b''; ask for `is not None`")
     store = ReadOnly()
@@ -320,6 +324,26 @@ def only_what_is_needed_is_read(get):
                 repr(wanted),
                 "a range of a terabyte object must not read the terabyte",
             )
+
+
+def _first_piece(get: Any, *arguments: Any) -> bytes:
+    return next(iter(get(*arguments)))
+
+
+@about.rule("get")
+def the_first_piece_does_not_wait(get):
+    """A piece is given as soon as it is read: the first before a second segment is asked for."""
+    given("version: segments of 10, 5 and 3 bytes; the second begins at byte 2 of its payload")
+    store = ReadOnly()
+    call(_first_piece, get, store, THREE, shown_as="next(iter(get(store, version)))")
+    payloads = [payload for payload, _, _ in store.reads]
+    if payloads != ["a"]:
+        raise fail(
+            f"by then these payloads had been read: {payloads!r}",
+            "['a']",
+            "`yield from` each segment's pieces as they come; a list of them all would hold a "
+            "terabyte object in memory",
+        )
 
 
 about.hints(
