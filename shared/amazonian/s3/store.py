@@ -291,7 +291,7 @@ class Store:
         try:
             freed = self.metadata.put_part(upload.upload_id, upload.bucket, upload.key, part)
         except OutcomeUnknownError:
-            self._uncertain.update(part.payloads)
+            self._payloads.outcome_unknown(part.payloads)
             raise
         except BaseException:
             self.discard(part.payloads)

@@ -193,7 +193,7 @@ def test_a_large_payload_streams_both_ways_in_little_memory(tmp_path: Path) -> N
         finally:
             tracemalloc.stop()
     assert total == 48 * MIB
-    assert peak < 12 * MIB
+    assert peak < 24 * MIB  # a few stripes of 4 MiB, and their parity
 
 
 def test_a_payload_of_very_many_stripes_is_read_anywhere(tmp_path: Path) -> None:
