@@ -84,7 +84,7 @@ def _check_parts(parts: Sequence[Part], claims: Claims) -> None:
 
 
 def _checksum(upload: Upload, parts: Sequence[Part], claims: Claims) -> dict[str, str]:
-    """The whole object's checksum, from the parts'."""
+    """The whole object's checksum, from the parts'; empty where one of them has none."""
     algorithm = algorithm_of(upload)
     kind = upload.checksum_type or checksums.default_type(algorithm)
     if claims.checksum_type not in ("", kind) or set(claims.checksums) - {algorithm}:
@@ -92,6 +92,8 @@ def _checksum(upload: Upload, parts: Sequence[Part], claims: Claims) -> dict[str
             "InvalidRequest",
             f"The upload's checksum is {algorithm}, {kind}; the request names another.",
         )
+    if any(part.checksum.get("algorithm") != algorithm for part in parts):
+        return {}
     digests = [checksums.decode(algorithm, part.checksum["value"]) for part in parts]
     if kind == "FULL_OBJECT":
         sizes = [part.size for part in parts]
