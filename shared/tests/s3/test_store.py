@@ -13,15 +13,17 @@ from crew import in_threads
 
 from amazonian.resilience.clock import SimulatedClock
 from amazonian.s3 import multipart, upload
+from amazonian.s3.completion import Claims
 from amazonian.s3.database import OutcomeUnknownError, UnavailableError
 from amazonian.s3.devices import Device
 from amazonian.s3.errors import S3Error
 from amazonian.s3.faults import FaultyDevice
 from amazonian.s3.metadata import EPOCH, Bucket, Details, Version
 from amazonian.s3.multipart import ListedPart
+from amazonian.s3.payloads import INLINE_BYTES, Bytes
 from amazonian.s3.powercuts import powered
 from amazonian.s3.preconditions import Conditions
-from amazonian.s3.store import INLINE_BYTES, Bytes, Store
+from amazonian.s3.store import Store
 from amazonian.s3.writing import NoSpaceError, PayloadWriter
 
 PATIENCE_S = 10.0
@@ -288,7 +290,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def begin(store: Store, *parts: tuple[int, bytes]) -> tuple[str, list[ListedPart]]:
     """Begin an upload and send parts; gives its id, and the list of what was sent in order."""
     begun = store.create_upload("b", "k", Details())
-    sent = [store.put_part(begun, number, store.keep(Bytes(data))) for number, data in parts]
+    sent = [store.put_part(begun, number, Bytes(data)) for number, data in parts]
     return begun.upload_id, sorted((ListedPart(p.number, p.etag) for p in sent), key=_number)
 
 
@@ -300,7 +302,7 @@ def test_parts_in_any_order_and_repeated_make_the_object(store) -> None:
     parts = {n: random.Random(n).randbytes(20 * n) for n in (1, 2, 3)}
     upload_id, _ = begin(store, (2, b"x" * 30), (3, parts[3]), (1, parts[1]))
     begun = store.metadata.upload(upload_id, "b", "k")
-    store.put_part(begun, 2, store.keep(Bytes(parts[2])))
+    store.put_part(begun, 2, Bytes(parts[2]))
     listed = [ListedPart(p.number, p.etag) for p in store.metadata.parts(upload_id)]
     assert code_of(store.version, "b", "k") == "NoSuchKey"
     version = store.complete_upload("b", "k", upload_id, listed)
@@ -360,11 +362,14 @@ def test_a_refused_completion_changes_nothing(store) -> None:
 def test_a_wrong_checksum_of_the_whole_is_refused(store) -> None:
     begun = store.create_upload("b", "k", Details(), "CRC32", "FULL_OBJECT")
     body = Bytes(b"123456789", {"algorithm": "CRC32", "value": "y/Q5Jg=="})
-    part = store.put_part(begun, 1, store.keep(body))
+    part = store.put_part(begun, 1, body)
     listed = [ListedPart(1, part.etag)]
     complete = ("b", "k", begun.upload_id, listed)
-    assert code_of(store.complete_upload, *complete, claimed={"CRC32": "AAAAAA=="}) == "BadDigest"
-    done = store.complete_upload(*complete, claimed={"CRC32": "y/Q5Jg=="})
+    assert (
+        code_of(store.complete_upload, *complete, claims=Claims({"CRC32": "AAAAAA=="}))
+        == "BadDigest"
+    )
+    done = store.complete_upload(*complete, claims=Claims({"CRC32": "y/Q5Jg=="}))
     assert done.details.checksum == {
         "algorithm": "CRC32",
         "type": "FULL_OBJECT",
@@ -375,7 +380,7 @@ def test_a_wrong_checksum_of_the_whole_is_refused(store) -> None:
 def test_an_aborted_upload_leaves_nothing(store) -> None:
     upload_id, listed = begin(store, (1, b"a" * 20), (2, bytes(LARGE)))
     begun = store.metadata.upload(upload_id, "b", "k")
-    late = store.keep(Bytes(bytes(LARGE)))
+    late = Bytes(bytes(LARGE))
     store.abort_upload("b", "k", upload_id)
     assert code_of(store.put_part, begun, 3, late) == "NoSuchUpload"
     assert payloads(store) == []
@@ -458,7 +463,7 @@ def test_collect_removes_what_interrupted_writes_have_left(store, opened, tmp_pa
     put(store, "k", bytes(LARGE))
     unnamed = store.data.write(bytes(LARGE))
     writer = store.data.writer()
-    writer.write(bytes(3 * 2**20))  # more than a stripe, so that something is on the devices
+    writer.write(bytes(9 * 2**20))  # more than a stripe, so that something is on the devices
     begun = next(iter(tmp_path.glob("d*/*.partial"))).name.removesuffix(".partial")
     store.close()  # the process is killed: the writer neither finishes nor aborts
     again = opened()
