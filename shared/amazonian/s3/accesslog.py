@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from amazonian.iam.policy import AccessRequest, Effect, Principal, evaluate
+from amazonian.iam import policy
+from amazonian.iam.policy import AccessRequest, Effect, Principal
 from amazonian.s3 import access, acl, upload
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Bucket, Details
@@ -74,7 +75,7 @@ def may_deliver(destination: Destination, target: Bucket) -> bool:
             "aws:sourceaccount": destination.accounts,
         },
     )
-    effect = evaluate([replace(attached, statements=tuple(about_it))], request)
+    effect = policy.evaluate([replace(attached, statements=tuple(about_it))], request)
     return effect is Effect.ALLOW or (by_acl and effect is not Effect.DENY)
 
 
@@ -103,7 +104,7 @@ class AccessLogs:
         for batch in due:
             try:
                 self._write(batch, now)
-            except S3Error as error:
+            except Exception as error:  # whoever's request this is must not fail of it
                 log.warning("log of %s not delivered: %s", batch.destination.source, error)
 
     def _write(self, batch: _Batch, now: datetime) -> None:
