@@ -24,7 +24,9 @@ def served(gateway: Gateway) -> Iterator[str]:
             for name, value in self.headers.items():
                 lower = name.lower()
                 headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
-            response = gateway.handle(HttpRequest(self.command, path, query, headers, body))
+            response = gateway.handle(
+                HttpRequest(self.command, path, query, headers, body, self.client_address[0])
+            )
             self.send_response(response.status)
             for name, value in response.headers.items():
                 self.send_header(name, value)

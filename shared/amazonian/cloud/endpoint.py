@@ -166,6 +166,7 @@ class Application:
             scope["query_string"].decode("latin-1"),
             headers,
             pieces,
+            source_ip=(scope.get("client") or ("127.0.0.1",))[0],
         )
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(self._threads, self._gateway.handle, request)

@@ -20,6 +20,7 @@ class HttpRequest:
         path: as on the request line, still percent-encoded, without the query.
         query: what follows the ``?``, still percent-encoded.
         headers: names in lower case.
+        source_ip: the sender's address, for policies; "" if the front does not know it.
     """
 
     method: str
@@ -27,6 +28,7 @@ class HttpRequest:
     query: str
     headers: Mapping[str, str]
     body: bytes = b""
+    source_ip: str = ""
 
     @cached_property
     def parameters(self) -> list[tuple[str, str]]:

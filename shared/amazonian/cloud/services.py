@@ -12,7 +12,7 @@ component knows nothing of HTTP and every SDK is its client:
 
 A component may also have
 
-- ``resource_of(params, caller) -> arn``: what a request is about, for policies that name it;
+- ``resource_of(operation, params, caller) -> arn``: what a request is about, as policies name it;
 - ``authorises_itself = True``: the gateway then leaves all authorisation to it;
 - ``actions = {"Invoke": "InvokeFunction"}``: operations that policies call by another name.
 """
@@ -188,7 +188,7 @@ class Gateway:
                 raise AWSError("NotImplemented", f"{name} is not part of this cloud", 501)
             caller = self._authenticate(request, service)
             parsed = service.parse(protocol, request)
-            self._authorise(service, parsed, caller)
+            self._authorise(service, parsed, caller, request)
             response = protocol.answer(parsed.operation, service.perform(parsed, caller), rid)
         except AWSError as error:
             response = protocol.refuse(error, rid)
@@ -202,22 +202,25 @@ class Gateway:
     def _authenticate(self, request: HttpRequest, service: Service) -> Caller:
         signed = sigv4.SignedRequest(request.method, request.path, request.query, request.headers)
         now = datetime.fromtimestamp(self.clock.now_s(), UTC)
+        secret_of, name = self.identities.secret_of, service.model.signing_name
         try:
-            found = sigv4.verify(signed, self.identities.secret_of, now, request.body)
-            if found is None or found.service != service.model.signing_name:
+            found = sigv4.verify(signed, secret_of, now, request.body, name)
+            if found is None:
                 raise SignatureError("AccessDenied", "Request is missing Authentication Token")
             return self.identities.caller(found.access_key_id, found.token)
         except SignatureError as error:
             code, status = SIGNATURE_CODES.get(error.code, ("IncompleteSignature", 400))
             raise AWSError(code, error.message, status) from None
 
-    def _authorise(self, service: Service, parsed: Parsed, caller: Caller) -> None:
+    def _authorise(
+        self, service: Service, parsed: Parsed, caller: Caller, request: HttpRequest
+    ) -> None:
         if caller.is_root or getattr(service.component, "authorises_itself", False):
             return
         action, resource = service.action(parsed.operation), "*"
         if hasattr(service.component, "resource_of"):
-            resource = service.component.resource_of(parsed.params, caller)
-        asked = AccessRequest(caller.principal, action, resource, self._context())
+            resource = service.component.resource_of(parsed.operation.name, parsed.params, caller)
+        asked = AccessRequest(caller.principal, action, resource, self._context(request))
         effect = policy.evaluate(self.identities.policies_of(caller.principal), asked)
         if effect is not Effect.ALLOW:
             why = "with an explicit deny in an" if effect is Effect.DENY else "because no"
@@ -227,9 +230,19 @@ class Gateway:
                 "AccessDenied", f"{text}resource: {resource} {why} identity-based {end}", 403
             )
 
-    def _context(self) -> dict[str, list[str]]:
+    def _context(self, request: HttpRequest) -> dict[str, list[str]]:
+        """The condition keys that every request has, whatever its service."""
         now = datetime.fromtimestamp(self.clock.now_s(), UTC)
-        return {"aws:currenttime": [now.isoformat()], "aws:epochtime": [str(int(now.timestamp()))]}
+        context = {
+            "aws:currenttime": [now.isoformat()],
+            "aws:epochtime": [str(int(now.timestamp()))],
+            "aws:securetransport": ["false"],
+        }
+        if "user-agent" in request.headers:
+            context["aws:useragent"] = [request.headers["user-agent"]]
+        if request.source_ip:
+            context["aws:sourceip"] = [request.source_ip]
+        return context
 
 
 _SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/[^/,\s]*/([^/,\s]+)/aws4_request")

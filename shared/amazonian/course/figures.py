@@ -15,7 +15,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,18 +105,21 @@ class Figure:
 
     def frame(self, **values: Any) -> tuple[str, str]:
         """The plot at these values, as SVG, and its sentence."""
-        return self._drawn(values, narrow=False)
+        (svg,), text = self._drawn(values, [False])
+        return svg, text
 
-    def _drawn(self, values: dict[str, Any], narrow: bool) -> tuple[str, str]:
-        svg, text = _svg(self.draw, self.title, values, self.size, narrow)
+    def _drawn(self, values: dict[str, Any], forms: Sequence[bool]) -> tuple[list[str], str]:
+        """The plot in each of these forms (narrow or not), and its sentence."""
+        svgs, text = _svgs(self.draw, self.title, values, self.size, forms)
         alt = html.escape(f"{self.title}. {text}", quote=True)
         size = 'style="width: 100%; max-width: 40rem; height: auto"'
-        return svg.replace("<svg ", f'<svg role="img" aria-label="{alt}" {size} ', 1), text
+        start = f'<svg role="img" aria-label="{alt}" {size} '
+        return [svg.replace("<svg ", start, 1) for svg in svgs], text
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict:
-        svg, text = self.frame()
-        if os.environ.get("COURSE_STATIC"):
-            narrow, _ = self._drawn({}, narrow=True)
+        static = bool(os.environ.get("COURSE_STATIC"))
+        (svg, *others), text = self._drawn({}, [False, True] if static else [False])
+        for narrow in others:
             svg = f'<div class="wide">{svg}</div><div class="narrow">{narrow}</div>'
         markup = f'<figure class="course-figure">{self._caption()}{svg}</figure>'
         return {"text/plain": f"{self.title}. {text}", "text/html": markup}
@@ -169,15 +172,15 @@ class Explorer(Figure):
             dict(zip(names, values, strict=True))
             for values in itertools.product(*(one.values for one in self.sliders.values()))
         ]
-        drawn = [self.frame(**values) for values in all_values]
-        narrow = [self._drawn(values, narrow=True) for values in all_values]
+        drawn = [self._drawn(values, [False, True]) for values in all_values]
+        wide, narrow = zip(*(svgs for svgs, _ in drawn), strict=True)
         start = 0
         for one in self.sliders.values():
             start = start * len(one.values) + one.index
         data = {
             "values": [[f"{v:g}" for v in one.values] for one in self.sliders.values()],
-            "wide": _packed([svg for svg, _ in drawn], start),
-            "narrow": _packed([svg for svg, _ in narrow], start),
+            "wide": _packed(wide, start),
+            "narrow": _packed(narrow, start),
             "texts": [text for _, text in drawn],
         }
         stem = "explore-" + re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")[:40]
@@ -192,8 +195,8 @@ class Explorer(Figure):
         return (
             f'<course-explore>{self._heading()}<div class="controls" role="group" '
             f'aria-label="{html.escape(self.title)}" hidden>{rows}</div>'
-            f'<div class="frame wide">{drawn[start][0]}</div>'
-            f'<div class="frame narrow">{narrow[start][0]}</div>'
+            f'<div class="frame wide">{wide[start]}</div>'
+            f'<div class="frame narrow">{narrow[start]}</div>'
             f'<p role="status">{html.escape(drawn[start][1])}</p>'
             f'<script type="application/json">{packed}</script></course-explore>'
         )
@@ -205,7 +208,7 @@ class Explorer(Figure):
         return {**self.widget()._repr_mimebundle_(), "text/plain": plain}
 
 
-def _packed(svgs: list[str], start: int) -> dict[str, list]:
+def _packed(svgs: Sequence[str], start: int) -> dict[str, list]:
     """All frames, as the lines of one and the lines in which each differs from it."""
     frames = [svg.split("\n") for svg in svgs]
     return {"base": frames[start], "frames": [_changes(frame, frames[start]) for frame in frames]}
@@ -218,29 +221,35 @@ def _changes(frame: list[str], base: list[str]) -> dict[int, str]:
     return {i: line for i, (line, b) in enumerate(zip(frame, base, strict=True)) if line != b}
 
 
-def _svg(
-    draw: Draw, title: str, values: dict[str, Any], size: tuple, narrow: bool
-) -> tuple[str, str]:
+def _svgs(
+    draw: Draw, title: str, values: dict[str, Any], size: tuple, forms: Sequence[bool]
+) -> tuple[list[str], str]:
     import matplotlib as mpl
     from cycler import cycler
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas
 
+    svgs = []
     with mpl.rc_context({**STYLE, "axes.prop_cycle": cycler(color=COLOURS)}):
-        canvas = Canvas(
-            figsize=(NARROW_WIDTH, NARROW_HEIGHT) if narrow else size, layout="constrained"
-        )
+        canvas = Canvas(figsize=size)
         FigureCanvasSVG(canvas)
         axes = canvas.add_subplot()
         text = draw(axes, **values) or ""
-        if narrow:
-            _put_legend_below(canvas, axes)
-        out = io.StringIO()
-        nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        canvas.savefig(out, format="svg", transparent=True, metadata=nothing)
-    # matplotlib names its parts the same in every figure, and a page has many figures.
-    prefix = ("n-" if narrow else "") + re.sub(r"[^a-z0-9]+", "", title.lower())[:24]
-    return _lean(out.getvalue(), prefix), text
+        for narrow in forms:
+            if narrow:
+                canvas.set_size_inches(NARROW_WIDTH, NARROW_HEIGHT)
+                _put_legend_below(canvas, axes)
+            # Laid out by hand, since savefig would draw everything once more to do it.
+            canvas.set_layout_engine("constrained")
+            canvas.get_layout_engine().execute(canvas)
+            canvas.set_layout_engine("none")
+            out = io.StringIO()
+            nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+            canvas.savefig(out, format="svg", transparent=True, metadata=nothing)
+            # matplotlib names its parts the same in every figure, and a page has many figures.
+            prefix = ("n-" if narrow else "") + re.sub(r"[^a-z0-9]+", "", title.lower())[:24]
+            svgs.append(_lean(out.getvalue(), prefix))
+    return svgs, text
 
 
 def _put_legend_below(canvas: Any, axes: Any) -> None:

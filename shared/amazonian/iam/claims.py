@@ -156,6 +156,13 @@ def read_claim(
     return None
 
 
+def check_service(claim: Claim, service: str) -> None:
+    """Raises SignatureError if the claim is for another service."""
+    if claim.service != service:
+        text = f'incorrect service "{claim.service}". This endpoint belongs to "{service}".'
+        raise _bad_query(text) if claim.presigned else _malformed(text)
+
+
 # --- times ------------------------------------------------------------------------------------
 
 _AMZ_DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")

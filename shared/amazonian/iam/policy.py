@@ -11,7 +11,7 @@ Messages are AWS's where there is one.
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from amazonian.iam.conditions import Condition
@@ -24,7 +24,6 @@ __all__ = [
     "Policy",
     "Principal",
     "Statement",
-    "decide",
     "evaluate",
 ]
 
@@ -104,34 +103,6 @@ def evaluate(policies: Iterable[Policy], request: AccessRequest) -> Effect:
                     return Effect.DENY
                 effect = Effect.ALLOW
     return effect
-
-
-def decide(
-    request: AccessRequest,
-    identity: Iterable[Policy],
-    resource: Iterable[Policy],
-    owner_account_id: str,
-    is_root: bool = False,
-) -> Effect:
-    """Unite what the principal's own policies and the resource's say.
-
-    Within one account either may allow. An account that the resource's policy names then stands
-    only for its root: others in it need a policy of their own. From another account both must
-    allow: the owner lets the account in, and the account lets its principal out.
-
-    Args:
-        is_root: the principal is an account's root, who has every right there.
-    """
-    same_account = request.principal and request.principal.account_id == owner_account_id
-    own = evaluate(identity, request) if request.principal else Effect.IMPLICIT_DENY
-    if is_root and own is not Effect.DENY:
-        own = Effect.ALLOW
-    theirs = evaluate(resource, replace(request, delegated=not same_account))
-    if Effect.DENY in (own, theirs):
-        return Effect.DENY
-    needed = any if same_account or request.principal is None else all
-    allowed = needed(effect is Effect.ALLOW for effect in (own, theirs))
-    return Effect.ALLOW if allowed else Effect.IMPLICIT_DENY
 
 
 # --- reading a document -----------------------------------------------------------------------

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
@@ -23,6 +23,7 @@ from amazonian.iam.claims import (
     ALGORITHM,
     SecretOf,
     SignatureError,
+    check_service,
     check_what_is_signed,
     claimed_payload_hash,
     query_parameters,
@@ -224,24 +225,30 @@ def signature(key: bytes, text: str) -> str:
 
 
 def verify(
-    request: SignedRequest, secret_of: SecretOf, now: datetime, body: bytes | None = None
+    request: SignedRequest,
+    secret_of: SecretOf,
+    now: datetime,
+    body: bytes | None = None,
+    service: str = "s3",
 ) -> Signature | None:
     """Find out whether a request was signed with the secret of the key that it names.
 
     The signature may be in the Authorization header or in the query (a presigned URL).
 
     Args:
-        request: as it came; header values decoded as Latin-1 (one character a byte) or as UTF-8.
+        request: as it came, its bytes decoded as Latin-1 (one character a byte) or as UTF-8.
         secret_of: the secret of an access key id; None if there is no such key.
         now: the time, with a time zone.
         body: the whole body, for services that hash it when no x-amz-content-sha256 came. S3,
             which reads bodies later, gives None and compares ``payload_hash`` itself.
+        service: the one that is asked; a signature that was made for another one is refused.
 
     Returns:
         None if the request carries no signature at all: its sender is anonymous.
 
     Raises:
-        SignatureError: the signature is unreadable, of another time, or of another secret.
+        SignatureError: the signature is unreadable, for another service, of another time, or of
+            another secret.
     """
     request = _readable(request)
     in_query = "X-Amz-" in request.query or "Signature=" in request.query
@@ -249,6 +256,7 @@ def verify(
     claim = read_claim(request.headers, parameters, secret_of)
     if claim is None:
         return None
+    check_service(claim, service)
     secret = secret_of(claim.access_key_id)
     if secret is None:
         raise unknown_key()
@@ -281,16 +289,19 @@ def check_equal(claimed: str, *expected: str) -> None:
 
 
 def _readable(request: SignedRequest) -> SignedRequest:
-    """With header values as the client signed them: bytes that are UTF-8 were meant so."""
-    if all(map(str.isascii, request.headers.values())):
+    """As the client wrote it: bytes that a front decoded one by one may have been UTF-8."""
+    texts = (request.path, request.query, *request.headers.values())
+    if all(map(str.isascii, texts)):
         return request
-    texts = {}
-    for name, value in request.headers.items():
-        try:
-            texts[name] = value.encode("latin-1").decode()
-        except UnicodeError:
-            texts[name] = value
-    return replace(request, headers=texts)
+    headers = {name: _utf8(value) for name, value in request.headers.items()}
+    return SignedRequest(request.method, _utf8(request.path), _utf8(request.query), headers)
+
+
+def _utf8(text: str) -> str:
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
 
 
 # --- bodies that are signed piece by piece ----------------------------------------------------
@@ -356,7 +367,8 @@ def verify_post_policy(policy_base64: str, fields: Mapping[str, str], secret_of:
             text = f"X-Amz-Algorithm only supports {ALGORITHM}"
             raise SignatureError("InvalidArgument", text, 400)
         scope = scope_of(_field(fields, "x-amz-credential"))
-        if scope is None or scope[1] != _field(fields, "x-amz-date")[:8]:
+        date = _field(fields, "x-amz-date")[:8]
+        if scope is None or (scope[1], scope[3]) != (date, "s3"):
             text = "the Credential or the date of the form is mal-formed"
             raise SignatureError("InvalidArgument", text, 400)
         access_key_id, *place = scope

@@ -71,14 +71,14 @@ def encode(digest: bytes) -> str:
 def decode(algorithm: str, text: str) -> bytes:
     """
     Raises:
-        S3Error: ``InvalidRequest``: not base64, or not of the algorithm's size.
+        S3Error: ``BadDigest``: not base64, or not of the algorithm's size.
     """
     try:
         digest = base64.b64decode(text, validate=True)
     except ValueError:
         digest = b""
     if len(digest) != SIZES[algorithm]:
-        raise S3Error("InvalidRequest", f"Value for {header(algorithm)} header is invalid.")
+        raise S3Error("BadDigest", f"The value for {header(algorithm)} is not a {algorithm}.")
     return digest
 
 

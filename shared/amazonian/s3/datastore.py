@@ -19,7 +19,7 @@ from amazonian.s3 import erasure, placement
 from amazonian.s3.device_queues import DeviceQueue, ask_all
 from amazonian.s3.devices import Buffer, Device
 from amazonian.s3.erasure import ALIGNMENT_BYTES
-from amazonian.s3.fragments import Layout
+from amazonian.s3.fragments import Layout, is_payload
 from amazonian.s3.holds import DeletedError, Holds
 from amazonian.s3.incidents import Incident, Incidents
 from amazonian.s3.reading import PayloadLostError, PayloadReader, Sources
@@ -42,7 +42,8 @@ class DataStore:
             stays readable.
         unit_bytes: the longest cell, a multiple of 64.
         hedge_s: how long a device may take before others are asked in its stead, in seconds.
-        give_up_s: how long to wait for a device if there is nobody else to ask, in seconds.
+        give_up_s: how long to wait for a device if there is nobody else to ask, and for one to
+            write, in seconds.
         threads: how many operations a device carries out at once. With 0 the caller's own thread
             does everything, in an order that is always the same, and waits for slow devices.
         new_id: makes the UUIDs of payloads.
@@ -93,6 +94,7 @@ class DataStore:
             complete=partial(self._complete, payload),
             report=partial(self._report_unwritten, payload),
             on_close=partial(self._writers.let_go, payload),
+            give_up_s=self.give_up_s,
         )
 
     def write(self, data: Buffer | Iterable[Buffer]) -> str:
@@ -117,8 +119,9 @@ class DataStore:
 
         Raises:
             PayloadLostError: the payload is deleted, unknown or lost; also from the iteration.
-            ValueError: `start` or `length` is negative.
+            ValueError: `start` or `length` is negative, or `payload` is no UUID.
         """
+        _check_is_payload(payload)
         if start < 0 or (length is not None and length < 0):
             raise ValueError(f"start and length are not negative: {start}, {length}")
         try:
@@ -136,7 +139,11 @@ class DataStore:
         """Remove a payload, once those who are reading it have ended; nothing if there is none.
 
         What a device that is out of reach keeps of it, ``collect`` removes later.
+
+        Raises:
+            ValueError: `payload` is no UUID.
         """
+        _check_is_payload(payload)
         self._readers.when_free(payload, partial(self._remove, payload))
 
     def payloads(self) -> Iterator[str]:
@@ -215,6 +222,11 @@ class DataStore:
         return Upkeep(
             self._queues, self._writers, self._readers, self._sources, code, self.give_up_s
         )
+
+
+def _check_is_payload(name: str) -> None:
+    if not is_payload(name):  # it might be a path out of the devices
+        raise ValueError(f"a payload's name is a UUID, not {name!r}")
 
 
 def _close_all(queues: Iterable[DeviceQueue]) -> None:

@@ -47,8 +47,10 @@ class DeviceQueue:
     def __init__(self, device: Device, threads: int):
         self.device, self.threads = device, threads
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
-        self._lock = threading.Lock()
+        # Reentrant, since a reader that is forgotten is closed wherever its thread just is.
+        self._lock = threading.RLock()
         self._started = self._unfinished = self._late = 0
+        self._given_up: Task | None = None
 
     def __repr__(self) -> str:
         return f"DeviceQueue({self.device.name!r})"
@@ -80,6 +82,16 @@ class DeviceQueue:
             if not (task.late or task.ended):
                 task.late = True
                 self._late += 1
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a writer has given up on a task of this device that has not ended."""
+        return self._given_up is not None and not self._given_up.ended
+
+    def give_up(self, task: Task) -> None:
+        """Let writers do without this device until this task has ended."""
+        self.mark_late(task)
+        self._given_up = task
 
     def close(self) -> None:
         """End the threads, once what was asked before has been done."""

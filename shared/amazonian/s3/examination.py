@@ -1,11 +1,15 @@
 """Looking at every fragment of a payload, every cell of it, and saying what is wrong."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from amazonian.s3.device_queues import DeviceQueue, Outcome, ask_all
+from amazonian.s3.device_queues import DeviceQueue, ask_all
+from amazonian.s3.erasure import ALIGNMENT_BYTES
 from amazonian.s3.fragments import CorruptFragmentError, Fragment, Layout
+
+STRIPES_AT_A_TIME = 64  # between two looks at the clock
 
 
 @dataclass(frozen=True)
@@ -32,23 +36,30 @@ class Copy:
     fragment: Fragment
     bad: dict[int, str] = field(default_factory=dict)
     unreadable: str = ""
+    stripes: int = 0
 
     @property
     def sound(self) -> bool:
         return not (self.bad or self.unreadable)
 
-    def read_through(self) -> None:
-        """Check every cell.
+    def open(self) -> None:
+        """Check the footer.
 
         Raises:
-            OSError: the device does not give it, or has none.
+            OSError: the device does not give the fragment, or has none.
         """
         try:
-            stripes = self.fragment.open().layout.stripes
+            self.stripes = self.fragment.open().layout.stripes
         except CorruptFragmentError as error:
             self.unreadable = str(error)
-            return
-        for stripe in range(stripes):
+
+    def check(self, stripes: range) -> None:
+        """Check the cells of these stripes, as far as there are so many.
+
+        Raises:
+            OSError: see `open`.
+        """
+        for stripe in range(stripes.start, min(stripes.stop, self.stripes)):
             try:
                 self.fragment.cell(stripe)
             except CorruptFragmentError as error:
@@ -78,12 +89,21 @@ class Examination:
         self, queues: Sequence[DeviceQueue], payload: str, guess: tuple[int, int], give_up_s: float
     ):
         self.queues, self.payload = queues, payload
+        self.silent: list[DeviceQueue] = []
         copies = {queue: Copy(queue, Fragment(queue.device, payload)) for queue in queues}
-        answers = ask_all(queues, lambda queue: copies[queue].read_through(), give_up_s)
-        self.silent = [queue for queue in queues if queue not in answers]
-        self.copies = [copies[queue] for queue in queues if _gave(answers.get(queue))]
+        answering = self._ask(copies, Copy.open, give_up_s)
+        for start in itertools.count(0, STRIPES_AT_A_TIME):
+            stripes = range(start, start + STRIPES_AT_A_TIME)
+            rest = {queue: copy for queue, copy in answering.items() if copy.stripes > start}
+            if not rest:
+                break
+            read = self._ask(rest, lambda copy, stripes=stripes: copy.check(stripes), give_up_s)
+            answering = {q: copy for q, copy in answering.items() if q in read or q not in rest}
+        self.copies = list(answering.values())
         readable = [copy for copy in self.copies if not copy.unreadable]
-        self.layout = readable[0].fragment.layout if readable else Layout(*guess, 64, 0)
+        self.layout = (
+            readable[0].fragment.layout if readable else Layout(*guess, ALIGNMENT_BYTES, 0)
+        )
         self.home = queues[: self.layout.n]
         self.cells = self.layout.stripes * len(readable)
         self.lost = bool(self.copies) and not self._decodable(readable)
@@ -91,6 +111,14 @@ class Examination:
         for copy in readable:
             if copy.sound and copy.queue in self.home:
                 self.keepers.setdefault(copy.index, copy)
+
+    def _ask(
+        self, copies: dict[DeviceQueue, Copy], work: Callable[[Copy], None], give_up_s: float
+    ) -> dict[DeviceQueue, Copy]:
+        """Do something with all copies at the same time; keep those with which that succeeded."""
+        answers = ask_all(copies, lambda queue: work(copies[queue]), give_up_s)
+        self.silent += [queue for queue in copies if queue not in answers]
+        return {q: copy for q, copy in copies.items() if q in answers and not answers[q].error}
 
     def _decodable(self, readable: Sequence[Copy]) -> bool:
         """Whether each stripe has k sound cells."""
@@ -133,7 +161,3 @@ class Examination:
         absent -= sum(not copy.sound for copy in self.copies)
         found += [Finding(device, self.payload, "missing") for device in bare[: max(0, absent)]]
         return found
-
-
-def _gave(outcome: Outcome | None) -> bool:
-    return outcome is not None and outcome.error is None

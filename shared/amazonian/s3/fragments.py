@@ -10,11 +10,13 @@ each cell by its own, which also covers whose cell it is, so that a sound cell i
 found as well.
 """
 
+import secrets
 import struct
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from awscrt.checksums import crc32c
 
 from amazonian.s3.devices import Buffer, Device
@@ -23,12 +25,17 @@ from amazonian.s3.erasure import ALIGNMENT_BYTES
 MAGIC = b"amzfrag1"
 # magic, payload, index, k, m, unit, length of the payload; then the checksum of all these
 FOOTER = struct.Struct("<8s16sHHHIQ")
-CHECKSUM = struct.Struct("<I")
+CHECKSUM, CHECKSUMS = struct.Struct("<I"), np.dtype("<u4")
 FOOTER_BYTES = FOOTER.size + CHECKSUM.size
 # A fragment up to this size is read in one go, with its footer.
 END_BYTES = 64 * 1024
 
 PARTIAL = ".partial"  # a file with this ending belongs to a write that has not ended
+
+
+def partial_name(payload: str) -> str:
+    """A name for a fragment in the making that no earlier attempt has, crashed or stuck."""
+    return f"{payload}.{secrets.token_hex(8)}{PARTIAL}"
 
 
 def is_payload(name: str) -> bool:
@@ -97,7 +104,8 @@ def end_of_fragment(payload: str, index: int, layout: Layout, checksums: Sequenc
     identity = uuid.UUID(payload).bytes
     fields = (MAGIC, identity, index, layout.k, layout.m, layout.unit, layout.length)
     footer = FOOTER.pack(*fields)
-    return struct.pack(f"<{len(checksums)}I", *checksums) + footer + CHECKSUM.pack(crc32c(footer))
+    table = np.asarray(checksums, CHECKSUMS).tobytes()
+    return table + footer + CHECKSUM.pack(crc32c(footer))
 
 
 class Fragment:
@@ -114,7 +122,7 @@ class Fragment:
         self.index = -1
         self.layout: Layout | None = None
         self._whole = b""
-        self._checksums: Sequence[int] = ()
+        self._checksums = np.empty(0, CHECKSUMS)
         self._seed = 0
 
     def open(self) -> "Fragment":
@@ -133,7 +141,7 @@ class Fragment:
         table = end[-layout.stripes * CHECKSUM.size - FOOTER_BYTES : -FOOTER_BYTES]
         if len(table) < layout.stripes * CHECKSUM.size:
             table = self.device.read(self.name, layout.cells_bytes, layout.stripes * CHECKSUM.size)
-        self._checksums = struct.unpack(f"<{layout.stripes}I", table)
+        self._checksums = np.frombuffer(table, CHECKSUMS)
         if len(end) == size:
             self._whole = end
         self.index, self._seed = index, _seed(self.payload, index)

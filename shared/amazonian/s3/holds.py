@@ -14,7 +14,8 @@ class Holds:
     """The uses that are under way, by payload, and the removals that wait for their end."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant, since a reader that is forgotten lets go wherever its thread just is.
+        self._lock = threading.RLock()
         self._uses: Counter[str] = Counter()
         self._removals: dict[str, Callable[[], None]] = {}
 

@@ -448,7 +448,7 @@ class MetadataService:
 
     def live_payloads(self) -> Iterator[str]:
         """Every payload that a version or a part names."""
-        for table in ("versions", "parts"):
+        for table in ("parts", "versions"):  # in the order in which a completed upload moves them
             for (text,) in self.database.read(f"SELECT payload FROM {table} WHERE payload <> ''"):
                 yield from _names(text)
 

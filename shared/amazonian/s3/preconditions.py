@@ -37,7 +37,7 @@ def parse_date(text: str | None) -> datetime | None:
 def etag_matches(listed: str, etag: str) -> bool:
     """Whether one of the ETags in an If-Match or If-None-Match header is `etag`, or ``*``."""
     candidates = [item.strip().removeprefix("W/").strip('"') for item in listed.split(",")]
-    return "*" in candidates or etag in candidates
+    return "*" in candidates or (etag != "" and etag in candidates)
 
 
 def check_read(conditions: Conditions, version: Version) -> None:
@@ -106,21 +106,19 @@ DELETE_ALWAYS = DeleteConditions()
 
 
 def check_delete(conditions: DeleteConditions, current: Version | None) -> None:
-    """
+    """Whether `current` may be deleted. A delete marker is there too: no ETag is its own, but
+    ``*`` means it as well. Where nothing is, there is nothing to protect.
+
     Raises:
-        S3Error: ``PreconditionFailed``, or ``NoSuchKey`` where nothing is.
+        S3Error: ``PreconditionFailed``.
     """
-    if not conditions:
-        return
     if current is None:
-        raise S3Error("NoSuchKey")
-    if conditions.if_match is not None and (
-        current.delete_marker or not etag_matches(conditions.if_match, current.etag)
-    ):
+        return
+    if conditions.if_match is not None and not etag_matches(conditions.if_match, current.etag):
         raise S3Error("PreconditionFailed", Condition="If-Match")
     if conditions.last_modified is not None and abs(
         current.modified - conditions.last_modified
     ) >= timedelta(seconds=1):
         raise S3Error("PreconditionFailed", Condition="x-amz-if-match-last-modified-time")
-    if conditions.size is not None and current.size != conditions.size:
+    if conditions.size not in (None, current.size):
         raise S3Error("PreconditionFailed", Condition="x-amz-if-match-size")

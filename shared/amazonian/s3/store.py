@@ -5,21 +5,21 @@ which the object exists. A crash in between leaves a payload without a name, whi
 :meth:`Store.collect` removes. Nothing here knows HTTP, nor who is asking.
 """
 
-import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from amazonian.resilience.clock import Clock
-from amazonian.s3 import checksums, multipart, objectlock
+from amazonian.s3 import multipart, objectlock
+from amazonian.s3.completion import NO_CLAIMS, Claims, assemble
 from amazonian.s3.database import Transaction
 from amazonian.s3.datastore import DataStore
 from amazonian.s3.devices import Device
 from amazonian.s3.errors import S3Error
+from amazonian.s3.holds import DeletedError
 from amazonian.s3.metadata import (
     EPOCH,
     NULL,
@@ -27,7 +27,6 @@ from amazonian.s3.metadata import (
     Details,
     MetadataService,
     Part,
-    Segment,
     Upload,
     Version,
     delete_upload,
@@ -38,6 +37,7 @@ from amazonian.s3.metadata import (
     remove,
     set_details,
 )
+from amazonian.s3.payloads import Body, Hold, Payloads, Stored
 from amazonian.s3.preconditions import (
     ALWAYS,
     DELETE_ALWAYS,
@@ -47,38 +47,9 @@ from amazonian.s3.preconditions import (
     check_write,
 )
 
-INLINE_BYTES = 4096
-"""Objects up to this size live in the metadata service: one flush instead of six files."""
 
-
-class Body(Protocol):
-    """An object's bytes as they arrive. `checksum` is known once all of them have been read."""
-
-    checksum: dict[str, str]
-
-    def __iter__(self) -> Iterator[bytes]: ...
-
-
-@dataclass
-class Bytes:
-    """A body that is in memory already."""
-
-    data: bytes
-    checksum: dict[str, str] = field(default_factory=dict)
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield self.data
-
-
-@dataclass(frozen=True)
-class Stored:
-    """Bytes that are on disk, or about to be, but have no name yet."""
-
-    size: int
-    etag: str
-    segments: tuple[Segment, ...] = ()
-    inline: bytes | None = None
-    checksum: dict[str, str] = field(default_factory=dict)
+class VersionGoneError(Exception):
+    """A version was removed after it had been looked up."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +70,7 @@ class Store:
 
     def __init__(self, metadata: MetadataService, data: DataStore):
         self.metadata, self.data = metadata, data
-        self._unnamed: set[str] = set()  # written, but not committed yet
+        self._payloads = Payloads(data)
 
     @classmethod
     def open(
@@ -139,33 +110,30 @@ class Store:
 
         Whatever ends the body early, an exception of its own included, leaves nothing behind.
         """
-        md5, size = hashlib.md5(usedforsecurity=False), 0
-        held: list[bytes] = []
-        chunks = iter(body)
-        for chunk in chunks:
-            md5.update(chunk)
-            held.append(chunk)
-            size += len(chunk)
-            if size > INLINE_BYTES:
-                break
-        else:
-            return Stored(size, md5.hexdigest(), (), b"".join(held), body.checksum)
-        with self.data.writer() as writer:
-            for chunk in held:
-                writer.write(chunk)
-            for chunk in chunks:
-                md5.update(chunk)
-                writer.write(chunk)
-                size += len(chunk)
-            payload = writer.finish()
-            self._unnamed.add(payload)
-        return Stored(size, md5.hexdigest(), (Segment(payload, size),), None, body.checksum)
+        return self._payloads.keep(body)
 
     def discard(self, payloads: Iterable[str]) -> None:
-        """Remove payloads that nothing names."""
-        for payload in payloads:
-            self._unnamed.discard(payload)
-            self.data.delete(payload)
+        """Remove payloads that nothing names, each once its last reader has ended."""
+        self._payloads.discard(payloads)
+
+    def hold(self, version: Version) -> Hold:
+        """Keep a version's bytes until the hold is let go, whatever becomes of the version.
+
+        Raises:
+            VersionGoneError: it is not there any more.
+        """
+        try:
+            hold = self._payloads.hold(version.payloads)
+        except DeletedError:
+            raise VersionGoneError from None
+        if version.payloads and not self._is_there(version):
+            hold.let_go()
+            raise VersionGoneError
+        return hold
+
+    def _is_there(self, version: Version) -> bool:
+        found = self.metadata.find(version.bucket, version.key, version.version_id)
+        return found is not None and found.seq == version.seq
 
     # --- versions -----------------------------------------------------------------------------
 
@@ -182,7 +150,7 @@ class Store:
             return self._put(t, version, conditions)
 
         named, freed = self.metadata.database.write(change)
-        self._unnamed.difference_update(named.payloads)
+        self._payloads.named(named.payloads)
         self.discard(freed)
         return named
 
@@ -215,16 +183,16 @@ class Store:
         """The latest version of a key, or the one named.
 
         Raises:
-            S3Error: ``NoSuchBucket``, ``NoSuchKey``, ``NoSuchVersion``; with
-                ``x-amz-delete-marker`` where a marker hides the key, and ``MethodNotAllowed``
-                where a marker itself is asked for.
+            S3Error: ``NoSuchBucket``, ``NoSuchKey``, ``NoSuchVersion``; ``x-amz-delete-marker``
+                says whether a marker hides the key. ``MethodNotAllowed`` where a marker itself
+                is asked for.
         """
         self.metadata.bucket(bucket)
         found = self.metadata.find(bucket, key, version_id)
         if found is None:
             if version_id is not None:
                 raise S3Error("NoSuchVersion", Key=key, VersionId=version_id)
-            raise S3Error("NoSuchKey", Key=key)
+            raise S3Error("NoSuchKey", headers={"x-amz-delete-marker": "false"}, Key=key)
         if found.delete_marker:
             marker = {"x-amz-delete-marker": "true", "x-amz-version-id": found.version_id}
             if version_id is not None:
@@ -258,24 +226,24 @@ class Store:
     ) -> Deleted:
         """Delete a key (under versioning: hide it behind a marker), or one version for good.
 
-        What is not there is deleted as well: deleting is idempotent.
+        What is not there is deleted as well: deleting is idempotent. Conditions are about what
+        is there; a delete with conditions on nothing changes nothing.
 
         Args:
             owner: the canonical id of whom a new marker is to belong to.
             bypass: whether GOVERNANCE retention may be bypassed.
 
         Raises:
-            S3Error: ``AccessDenied`` (object lock), ``PreconditionFailed``, ``NoSuchKey`` (only
-                with conditions).
+            S3Error: ``AccessDenied`` (object lock), ``PreconditionFailed``.
         """
 
         def change(t: Transaction) -> tuple[Deleted, list[str]]:
             state = _bucket_in(t, bucket).versioning
             target = find(t.execute, bucket, key, version_id)
+            if target is None and (conditions or version_id is not None or not state):
+                return Deleted(version_id), []
             check_delete(conditions, target)
-            if version_id is not None or not state:
-                if target is None:
-                    return Deleted(version_id), []
+            if target is not None and (version_id is not None or not state):
                 objectlock.check_removal(target, self.now(), bypass)
                 remove(t, target)
                 return Deleted(version_id, target.delete_marker), target.payloads
@@ -298,19 +266,20 @@ class Store:
         self.metadata.create_upload(upload)
         return upload
 
-    def put_part(self, upload: Upload, number: int, stored: Stored) -> Part:
-        """Keep a part; one of the same number takes the place of an earlier one."""
-        if stored.inline is not None:
-            payload = self.data.write(stored.inline)
-            self._unnamed.add(payload)
-            stored = replace(stored, segments=(Segment(payload, stored.size),), inline=None)
+    def put_part(self, upload: Upload, number: int, body: Body) -> Part:
+        """Keep a part; one of the same number takes the place of an earlier one.
+
+        Raises:
+            S3Error: ``NoSuchUpload``: it was completed or aborted meanwhile.
+        """
+        stored = self._payloads.keep(body, inline_bytes=-1)  # a part's row has no room for bytes
         part = Part(number, stored.size, stored.etag, self.now(), stored.segments, stored.checksum)
         try:
             freed = self.metadata.put_part(upload.upload_id, upload.bucket, upload.key, part)
         except BaseException:
             self.discard(part.payloads)
             raise
-        self._unnamed.difference_update(part.payloads)
+        self._payloads.named(part.payloads)
         self.discard(freed)
         return part
 
@@ -321,19 +290,15 @@ class Store:
         upload_id: str,
         listed: Sequence[multipart.ListedPart],
         conditions: Conditions = ALWAYS,
-        claimed: Mapping[str, str] | None = None,
+        claims: Claims = NO_CLAIMS,
     ) -> Version:
         """Make one object of the listed parts; the others are discarded.
 
         A client that did not hear the answer may ask again: the same list is answered with the
         same object.
 
-        Args:
-            claimed: the whole object's checksum as the client knows it, by algorithm.
-
         Raises:
-            S3Error: ``NoSuchUpload``, those of :func:`multipart.chosen_parts`, ``BadDigest``,
-                and those of :meth:`commit`.
+            S3Error: ``NoSuchUpload``, and those of :func:`assemble` and :meth:`commit`.
         """
 
         def change(t: Transaction) -> tuple[Version, list[str]]:
@@ -348,22 +313,7 @@ class Store:
                         return done, []
                 raise
             uploaded = {part.number: part for part in find_parts(t.execute, upload_id)}
-            parts = multipart.chosen_parts(listed, uploaded)
-            checksum = _checksum_of_parts(upload, parts, claimed or {})
-            version = Version(
-                bucket,
-                key,
-                size=sum(part.size for part in parts),
-                etag=multipart.etag_of_parts([part.etag for part in parts]),
-                segments=tuple(s for part in parts for s in part.segments if s.size),
-                inline=None if any(part.size for part in parts) else b"",
-                details=replace(
-                    upload.details,
-                    checksum=checksum,
-                    parts=[[p.number, p.size, p.checksum.get("value", "")] for p in parts],
-                    upload_id=upload_id,
-                ),
-            )
+            version = assemble(upload, listed, uploaded, claims)
             version, freed = self._put(t, version, conditions)
             delete_upload(t, upload_id)
             kept = set(version.payloads)
@@ -395,20 +345,7 @@ class Store:
 
         It may run beside writes: what is written but not yet named is left alone.
         """
-        doomed = set(self.data.payloads())
-        doomed -= self._unnamed.copy()
-        doomed -= set(self.metadata.live_payloads())
-        return self.data.collect(_AllBut(doomed))
-
-
-class _AllBut:
-    """Everything but a few."""
-
-    def __init__(self, few: set[str]):
-        self._few = few
-
-    def __contains__(self, item: str) -> bool:
-        return item not in self._few
+        return self._payloads.collect(self.metadata.live_payloads())
 
 
 def _new_id() -> str:
@@ -423,23 +360,3 @@ def _bucket_in(t: Transaction, name: str) -> Bucket:
         raise S3Error("NoSuchBucket", BucketName=name)
     owner, region, versioning, settings = rows[0]
     return Bucket(name, owner, EPOCH, region, versioning, json.loads(settings))
-
-
-def _checksum_of_parts(
-    upload: Upload, parts: Sequence[Part], claimed: Mapping[str, str]
-) -> dict[str, str]:
-    """The whole object's checksum, if each part has one of the upload's algorithm."""
-    algorithm = upload.checksum_algorithm
-    if not algorithm or any(part.checksum.get("algorithm") != algorithm for part in parts):
-        return {}
-    kind = upload.checksum_type
-    digests = [checksums.decode(algorithm, part.checksum["value"]) for part in parts]
-    if kind == "FULL_OBJECT":
-        sizes = [part.size for part in parts]
-        value = checksums.full_object(algorithm, list(zip(digests, sizes, strict=True)))
-    else:
-        value = checksums.composite(algorithm, digests)
-    wanted = claimed.get(algorithm)
-    if wanted is not None and wanted.partition("-")[0] != value.partition("-")[0]:
-        raise S3Error("BadDigest", f"The {algorithm} you specified did not match what we computed.")
-    return {"algorithm": algorithm, "type": kind, "value": value}

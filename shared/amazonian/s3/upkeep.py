@@ -129,7 +129,7 @@ class Upkeep:
                 removed.add(payload)
         for stray in self._strays():
             if stray.kind == "leftover":
-                removed.add(stray.payload.removesuffix(PARTIAL))
+                removed.add(stray.payload.partition(".")[0])
                 _remove(self.reachable[stray.device], stray.payload)
         return sorted(removed)
 
@@ -150,8 +150,8 @@ class Upkeep:
         """Files that are no fragments: what broken writes left, and what others put there."""
         for device, names in self.names.items():
             for name in names:
-                payload = name.removesuffix(PARTIAL)
-                if not is_payload(payload):
+                payload, _, rest = name.partition(".")
+                if not is_payload(payload) or (rest and not name.endswith(PARTIAL)):
                     yield Finding(device, name, "unknown")
                 elif name == payload or payload in self.writers or payload in self.readers:
                     continue

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from amazonian.s3.metadata import Details, Version
+from amazonian.s3.payloads import Body
 from amazonian.s3.preconditions import ALWAYS, Conditions
-from amazonian.s3.store import Body, Store
+from amazonian.s3.store import Store
 
 NO_DETAILS = Details()
 

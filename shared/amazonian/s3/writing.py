@@ -10,17 +10,19 @@ Created Equal: On the Complexity of Crafting Crash-Consistent Applications", OSD
 """
 
 import errno
+import os
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import numpy as np
 
-from amazonian.s3.device_queues import DeviceQueue, Outcome
+from amazonian.s3.device_queues import DeviceQueue, Outcome, Task
 from amazonian.s3.devices import Buffer
 from amazonian.s3.erasure import ReedSolomon
-from amazonian.s3.fragments import PARTIAL, Layout, cell_checksum, end_of_fragment
+from amazonian.s3.fragments import Layout, cell_checksum, end_of_fragment, partial_name
 
 
 class NotEnoughDevicesError(Exception):
@@ -36,22 +38,29 @@ class FragmentWriter:
 
     def __init__(self, queue: DeviceQueue, payload: str, index: int):
         self.queue, self.payload, self.index = queue, payload, index
-        self._device, self._partial = queue.device, payload + PARTIAL
-        self._checksums: list[int] = []
+        self._device, self._partial = queue.device, partial_name(payload)
+        self.abandoned = False  # set when it has hung for too long: others may have its place now
+        self._checksums = array("I")
 
     def append(self, cell: Buffer) -> None:
         """Write the next stripe's cell."""
         checksum = cell_checksum(self.payload, self.index, len(self._checksums), cell)
-        self._device.append(self._partial, cell)
+        self._step(self._device.append, self._partial, cell)
         self._checksums.append(checksum)
 
     def finish(self, layout: Layout) -> None:
         """Make the fragment whole, then durable, then found under its name, then that durable."""
         end = end_of_fragment(self.payload, self.index, layout, self._checksums)
-        self._device.append(self._partial, end)
-        self._device.fsync(self._partial)
-        self._device.rename(self._partial, self.payload)
-        self._device.fsync_directory()
+        self._step(self._device.append, self._partial, end)
+        self._step(self._device.fsync, self._partial)
+        self._step(self._device.rename, self._partial, self.payload)
+        self._step(self._device.fsync_directory)
+
+    def _step(self, operation: Callable[..., None], *arguments: object) -> None:
+        operation(*arguments)
+        if self.abandoned:
+            self.remove_partial()
+            raise _timeout()
 
     def remove_partial(self) -> None:
         """Leave nothing that has no name yet, as far as the device still obeys."""
@@ -80,6 +89,8 @@ class PayloadWriter:
             none; builds the lacking ones there and returns how many it built.
         report: called with each device that could not take its fragment, and the error.
         on_close: called once, when the writer holds the payload no longer.
+        give_up_s: how long to wait for the next device, in seconds, before all that have not
+            answered count as failed.
     """
 
     def __init__(
@@ -89,17 +100,23 @@ class PayloadWriter:
         layout: Layout,
         code: ReedSolomon,
         complete: Callable[[list[int], list[DeviceQueue]], int],
-        report: Callable[[DeviceQueue, Exception], None],
+        report: Callable[[DeviceQueue, OSError], None],
         on_close: Callable[[], None],
+        give_up_s: float,
     ):
         self.payload, self.layout, self._code = payload, layout, code
         self._complete, self._report, self._on_close = complete, report, on_close
+        self._give_up_s = give_up_s
+        stuck = [queue for queue in queues[: layout.n] if queue.is_stuck]
+        for queue in stuck:
+            report(queue, _timeout())
+        queues = [queue for queue in queues if not queue.is_stuck]
         self._all = [FragmentWriter(q, payload, i) for i, q in enumerate(queues[: layout.n])]
         self._spare = queues[layout.n :]
         self._alive = dict(enumerate(self._all))
-        self._errors: list[Exception] = []
+        self._errors: list[OSError] = [_timeout() for _ in stuck]
         self._outcomes: SimpleQueue[Outcome] = SimpleQueue()
-        self._under_way = 0
+        self._under_way: dict[FragmentWriter, Task] = {}
         self._pieces: list[bytes] = []
         self._gathered = self._length = 0
         self._open, self._in_block = True, False
@@ -158,9 +175,7 @@ class PayloadWriter:
             self._open = False
             self._outcomes_of_all()
             spare = [FragmentWriter(queue, self.payload, -1) for queue in self._spare]
-            for fragment in [*self._all, *spare]:
-                self._submit(fragment, fragment.remove)
-            self._outcomes_of_all()
+            self._remove([*self._all, *spare])
             self._end()
 
     def close(self) -> None:
@@ -211,8 +226,7 @@ class PayloadWriter:
             self._submit(fragment, lambda fragment=fragment: work(fragment))
 
     def _submit(self, fragment: FragmentWriter, work: Callable[[], None]) -> None:
-        fragment.queue.submit(fragment, work, self._outcomes)
-        self._under_way += 1
+        self._under_way[fragment] = fragment.queue.submit(fragment, work, self._outcomes)
 
     def _wait(self) -> None:
         """Wait for all that is under way, and go on without the devices that failed."""
@@ -226,18 +240,35 @@ class PayloadWriter:
         if len(self._alive) < self.layout.k:
             raise self._failure(len(self._alive))
 
+    def _remove(self, fragments: Sequence[FragmentWriter]) -> None:
+        """Leave nothing of these; one that hangs sees to that itself, if it ever goes on."""
+        for fragment in fragments:
+            if not fragment.abandoned:
+                self._submit(fragment, fragment.remove)
+        self._outcomes_of_all()
+
     def _outcomes_of_all(self) -> list[Outcome]:
-        outcomes = [self._outcomes.get() for _ in range(self._under_way)]
-        self._under_way = 0
+        """How all that is under way has ended; what has not ended in time counts as failed."""
+        outcomes = []
+        while self._under_way:
+            try:
+                outcome = self._outcomes.get(timeout=self._give_up_s)
+            except Empty:
+                for fragment, task in self._under_way.items():
+                    fragment.abandoned = True
+                    fragment.queue.give_up(task)
+                    outcomes.append(Outcome(fragment, error=_timeout()))
+                self._under_way = {}
+            else:
+                if self._under_way.pop(outcome.key, None):  # else it was given up before
+                    outcomes.append(outcome)
         return outcomes
 
     def _make_up_for_failures(self) -> None:
         lacking = [index for index in range(self.layout.n) if index not in self._alive]
         if not lacking:
             return
-        for index in lacking:
-            if index < len(self._all):
-                self._all[index].remove()
+        self._remove([self._all[index] for index in lacking if index < len(self._all)])
         durable = len(self._alive) + self._complete(lacking, self._spare)
         if durable < min(self.layout.n, self.layout.k + 1):
             raise self._failure(durable)
@@ -250,3 +281,7 @@ class PayloadWriter:
             f"{durable} of {self.layout.n} fragments could be written, and a payload needs "
             f"{min(self.layout.n, self.layout.k + 1)} ({reasons or 'there are too few devices'})"
         )
+
+
+def _timeout() -> OSError:
+    return TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))

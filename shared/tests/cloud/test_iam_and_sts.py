@@ -316,7 +316,8 @@ def test_a_user_may_manage_itself_by_a_policy_variable(cloud: Cloud) -> None:
     own = allow("iam:*AccessKey*", "arn:aws:iam::*:user/${aws:username}")
     iam = cloud.client("iam", *cloud.user("anna", own))
     cloud.user("berta")
-    iam.create_access_key(UserName="anna")
+    iam.create_access_key()
+    assert len(iam.list_access_keys(UserName="anna")["AccessKeyMetadata"]) == 2
     with refused("AccessDenied"):
         iam.create_access_key(UserName="berta")
 
@@ -334,6 +335,23 @@ def test_a_groups_policies_are_its_members(cloud: Cloud) -> None:
     root.remove_user_from_group(GroupName="readers", UserName="anna")
     with refused("AccessDenied"):
         iam.list_users()
+
+
+def test_a_policy_may_name_what_is_attached_to(cloud: Cloud) -> None:
+    buyers = "arn:aws:iam::111111111111:group/buyers"
+    iam = cloud.client("iam", *cloud.user("anna", allow("iam:*", buyers)))
+    iam.create_group(GroupName="buyers")
+    iam.add_user_to_group(GroupName="buyers", UserName="anna")
+    iam.attach_group_policy(
+        GroupName="buyers", PolicyArn="arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    )
+    for refuse in (
+        lambda: iam.create_group(GroupName="sellers"),
+        lambda: iam.create_policy(PolicyName="p", PolicyDocument=document(allow("*"))),
+        lambda: iam.list_groups(),
+    ):
+        with refused("AccessDenied"):
+            refuse()
 
 
 def test_an_explicit_deny_wins_over_administrator_access(cloud: Cloud) -> None:

@@ -22,7 +22,14 @@ from real_http import served
 AWS = Path(sys.prefix) / "clients" / "bin" / "aws"
 READ = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "iam:List*", "Resource": "*"}],
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "iam:List*",
+            "Resource": "*",
+            "Condition": {"IpAddress": {"aws:SourceIp": "127.0.0.1"}},
+        }
+    ],
 }
 
 

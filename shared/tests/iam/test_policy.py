@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -16,7 +17,6 @@ from amazonian.iam.policy import (
     MalformedPolicyError,
     Policy,
     Principal,
-    decide,
     evaluate,
 )
 
@@ -310,51 +310,18 @@ def test_a_condition_may_name_a_variable() -> None:
     assert allows(unknown, asked(s3__prefix="anna"))
 
 
-# --- who decides ------------------------------------------------------------------------------
-
-NOTHING: list[Policy] = []
-READ = [identity(statement(Action="s3:GetObject"))]
-DENY = [identity(statement(Effect="Deny"))]
-FOR_ANNA = [bucket(statement(Principal={"AWS": ANNA.arn}))]
-FOR_ONE = [bucket(statement(Principal={"AWS": ROOT.arn}))]
-FOR_ALL = [bucket(statement())]
-NOT_ONE = [bucket(statement(Effect="Deny", Principal={"AWS": ROOT.arn}))]
+# --- an account that is named -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("who", "own", "theirs", "owner", "effect"),
-    [
-        # one account: either may allow
-        (ANNA, NOTHING, NOTHING, ONE, Effect.IMPLICIT_DENY),
-        (ANNA, READ, NOTHING, ONE, Effect.ALLOW),
-        (ANNA, NOTHING, FOR_ANNA, ONE, Effect.ALLOW),
-        (ANNA, NOTHING, FOR_ALL, ONE, Effect.ALLOW),
-        (ANNA, DENY, FOR_ANNA, ONE, Effect.DENY),
-        (ANNA, READ, NOT_ONE, ONE, Effect.DENY),
-        # naming one's own account leaves the choice to the users' policies
-        (ANNA, NOTHING, FOR_ONE, ONE, Effect.IMPLICIT_DENY),
-        (ROOT, NOTHING, FOR_ONE, ONE, Effect.ALLOW),
-        # two accounts: both must allow
-        (ANNA, READ, NOTHING, TWO, Effect.IMPLICIT_DENY),
-        (ANNA, NOTHING, FOR_ANNA, TWO, Effect.IMPLICIT_DENY),
-        (ANNA, READ, FOR_ANNA, TWO, Effect.ALLOW),
-        (ANNA, READ, FOR_ONE, TWO, Effect.ALLOW),
-        (ANNA, NOTHING, FOR_ALL, TWO, Effect.IMPLICIT_DENY),
-        # nobody has no policies of their own
-        (None, READ, NOTHING, ONE, Effect.IMPLICIT_DENY),
-        (None, NOTHING, FOR_ALL, ONE, Effect.ALLOW),
-        (None, NOTHING, FOR_ONE, ONE, Effect.IMPLICIT_DENY),
-    ],
-)
-def test_identity_and_resource_policies_united(who, own, theirs, owner, effect) -> None:
-    assert decide(asked(who), own, theirs, owner) is effect
-
-
-def test_root_has_every_right_in_its_account_and_nowhere_else() -> None:
-    assert decide(asked(ROOT), [], [], ONE, is_root=True) is Effect.ALLOW
-    assert decide(asked(ROOT), [], [], TWO, is_root=True) is Effect.IMPLICIT_DENY
-    assert decide(asked(ROOT), [], FOR_ONE, TWO, is_root=True) is Effect.ALLOW
-    assert decide(asked(ROOT), [], NOT_ONE, ONE, is_root=True) is Effect.DENY
+def test_an_account_may_stand_for_its_root_alone() -> None:
+    """Within one account, who names the account leaves the choice to its users' policies."""
+    for name in (ONE, ROOT.arn):
+        for effect, for_anna in (("Allow", Effect.IMPLICIT_DENY), ("Deny", Effect.DENY)):
+            policy = bucket(statement(Effect=effect, Principal={"AWS": name}))
+            own = replace(asked(), delegated=False)
+            assert evaluate([policy], own) is for_anna
+            assert evaluate([policy], replace(own, principal=ROOT)).value == effect
+            assert evaluate([policy], replace(own, delegated=True)).value == effect
 
 
 # --- public -----------------------------------------------------------------------------------

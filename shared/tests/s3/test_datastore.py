@@ -163,6 +163,14 @@ def test_a_negative_range_is_an_error(store: DataStore) -> None:
             store.read(payload, *place)
 
 
+@pytest.mark.parametrize("name", ["../d1", "", "6F1D0C1E-5A5B-4A51-9A57-0D8B6A3C2F10", "a/b"])
+def test_what_is_no_uuid_never_reaches_a_device(store: DataStore, name: str) -> None:
+    with pytest.raises(ValueError, match="is a UUID"):
+        store.read(name)
+    with pytest.raises(ValueError, match="is a UUID"):
+        store.delete(name)
+
+
 def test_devices_need_names_of_their_own_and_cells_a_length_that_fits(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="name of its own"):
         DataStore([Device(tmp_path / "a" / "d"), Device(tmp_path / "b" / "d")])
@@ -186,6 +194,16 @@ def test_a_large_payload_streams_both_ways_in_little_memory(tmp_path: Path) -> N
             tracemalloc.stop()
     assert total == 48 * MIB
     assert peak < 12 * MIB
+
+
+def test_a_payload_of_very_many_stripes_is_read_anywhere(tmp_path: Path) -> None:
+    """Its checksums alone are more than what is read with the footer."""
+    data = random.Random(6).randbytes(64 * 17_000)
+    with DataStore(powered(paths(tmp_path, 1)), 1, 0, unit_bytes=64, threads=0) as store:
+        payload = store.write(data)
+        for start in (0, 1000, len(data) - 100):
+            assert content(store, payload, start, 200) == data[start : start + 200]
+        assert store.scrub().cells == 17_000
 
 
 # --- writers ----------------------------------------------------------------------------------

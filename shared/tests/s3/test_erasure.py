@@ -6,11 +6,14 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amazonian.s3 import erasure, galois
 from amazonian.s3.erasure import FragmentError, ReedSolomon, TooFewFragmentsError
+
+# A machine may be busy with other tests: no time limit for an example, nor for making it.
+unhurried = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # All small codes, some that are used (Backblaze's 17 + 3), and copies, which are codes with k = 1.
 CODES = [(1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (4, 2), (4, 3), (5, 4), (6, 3), (10, 4), (17, 3)]
@@ -95,7 +98,7 @@ def test_the_first_parity_is_the_plain_xor_of_the_data() -> None:
 
 
 @given(st.integers(1, 5), st.integers(1, 4), st.randoms(use_true_random=False))
-@settings(max_examples=30, deadline=None)
+@unhurried
 def test_a_plan_gives_what_the_field_gives(outs: int, ins: int, rng: random.Random) -> None:
     matrix = [[rng.randrange(256) for _ in range(ins)] for _ in range(outs)]
     rows = random_rows(ins, 64, rng.randrange(1000))
@@ -123,7 +126,7 @@ def test_everything_comes_back_after_any_m_erasures(k: int, m: int) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@unhurried
 def test_any_k_fragments_give_any_wanted_ones_in_any_order(data: st.DataObject) -> None:
     k, m = data.draw(st.integers(1, 8)), data.draw(st.integers(0, 5))
     length = 64 * data.draw(st.integers(1, 5))

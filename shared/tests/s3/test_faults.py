@@ -23,9 +23,10 @@ from hypothesis.stateful import (
     rule,
 )
 
+from amazonian.s3 import placement
 from amazonian.s3.datastore import DataStore
 from amazonian.s3.devices import Device
-from amazonian.s3.faults import FaultyDevice, rot, wipe
+from amazonian.s3.faults import FaultyDevice, WrappedDevice, rot, wipe
 from amazonian.s3.incidents import Incidents
 from amazonian.s3.powercuts import PowerCutError, powered
 from amazonian.s3.reading import PayloadLostError
@@ -33,7 +34,7 @@ from amazonian.s3.writing import NoSpaceError, NotEnoughDevicesError
 
 UNIT = 128
 SIZES = (0, 1, 300, 512, 2000)  # one stripe holds 512 bytes
-HEDGE_S = 0.02
+HEDGE_S, GIVE_UP_S = 0.02, 1.0
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ class Rig:
     def __init__(self, folder: Path, devices: int = 6, threads: int = 0, **more: float):
         self.folder = folder
         self.devices = [FaultyDevice(device) for device in powered(paths(folder, devices))]
-        more = {"hedge_s": HEDGE_S, "give_up_s": 10 * HEDGE_S} | more
+        more = {"hedge_s": HEDGE_S, "give_up_s": GIVE_UP_S} | more
         self.store = DataStore(self.devices, unit_bytes=UNIT, threads=threads, new_id=ids(), **more)
         self.data: dict[str, bytes] = {}
 
@@ -163,7 +164,7 @@ def test_slow_devices_are_not_waited_for(tmp_path: Path, slow: tuple[int, ...]) 
 
 
 def test_if_too_many_are_slow_a_reader_waits_for_them(tmp_path: Path) -> None:
-    with rig(tmp_path, threads=2, give_up_s=10.0) as r:
+    with rig(tmp_path, threads=2, give_up_s=30.0) as r:
         for device in r.devices[:3]:
             device.stall()
         healing = threading.Timer(5 * HEDGE_S, r.heal)
@@ -356,6 +357,21 @@ def test_a_device_that_fails_at_any_operation_is_replaced_by_a_spare_one(tmp_pat
         r.check()
 
 
+def test_a_device_that_hangs_is_written_off_until_it_answers(tmp_path: Path) -> None:
+    with rig(tmp_path, threads=2) as r:
+        r.devices[2].stall()
+        data = random.Random(10).randbytes(1000)
+        for _ in range(3):
+            r.data[r.store.write(data)] = data
+        assert [i.kind for i in r.store.incidents if i.device == "d2"].count("unwritten") == 3
+        r.check()
+        r.heal()
+        r.store.repair()
+        r.store.collect(r.data)
+        assert r.store.scrub().clean
+        r.check()
+
+
 def test_with_fewer_devices_than_fragments_writes_are_degraded(tmp_path: Path) -> None:
     with DataStore(powered(paths(tmp_path, 5)), unit_bytes=UNIT, threads=0) as store:
         payload = store.write(b"five are enough")
@@ -389,6 +405,9 @@ def test_a_new_device_gets_its_share_and_only_that(tmp_path: Path) -> None:
         store.incidents.clear()
         for payload, data in r.data.items():
             assert content(store, payload) == data
+            with store.read(payload) as reader:
+                opened = {source.fragment.index for source in reader.sources.all}
+                assert opened >= {0, 1, 2, 3}, "data is read as it is, wherever it has moved"
         assert len(store.incidents) == 0
 
 
@@ -420,6 +439,58 @@ def test_a_repair_that_finds_no_space_changes_nothing_for_the_worse(tmp_path: Pa
         r.check()
         r.store.repair()
         assert r.store.scrub().clean
+
+
+def test_a_repair_overwrites_no_fragment_that_is_still_needed(tmp_path: Path) -> None:
+    with rig(tmp_path, devices=7) as r:
+        payload = r.store.write(bytes(1000))
+        by_name = {device.name: device for device in r.devices}
+        *_, fourth, fifth, spare = (by_name[name] for name in placement.order(payload, by_name))
+        shutil.move(fifth.path / payload, spare.path / payload)
+        (fourth.path / payload).unlink()
+        for full in (fourth, fifth):
+            full.fill()
+        before = (spare.path / payload).read_bytes()
+        report = r.store.repair()
+        assert (report.rebuilt, report.degraded) == ([], [payload])
+        assert (spare.path / payload).read_bytes() == before
+        r.heal()
+        r.store.repair()
+        assert r.store.scrub().clean
+        assert content(r.store, payload) == bytes(1000)
+
+
+class Meddled(WrappedDevice):
+    """A device on which something else happens just before a file gets its name."""
+
+    meddle: Callable[[], object] | None = None
+
+    def rename(self, old: str, new: str) -> None:
+        meddle, self.meddle = self.meddle, None
+        if meddle:
+            meddle()
+        super().rename(old, new)
+
+
+@pytest.mark.parametrize("meddling", ["collect", "delete", "scrub"])
+def test_what_happens_during_a_repair_does_not_disturb_it(tmp_path: Path, meddling: str) -> None:
+    devices = [Meddled(device) for device in powered(paths(tmp_path))]
+    with DataStore(devices, unit_bytes=UNIT, threads=0, new_id=ids()) as store:
+        payload = store.write(bytes(1000))
+        wipe(devices[0])
+        meddle = {
+            "collect": lambda: store.collect({payload}),
+            "delete": lambda: store.delete(payload),
+            "scrub": lambda: kinds.update(finding.kind for finding in store.scrub().findings),
+        }
+        kinds: set[str] = set()
+        devices[0].meddle = meddle[meddling]
+        assert [done.device for done in store.repair().rebuilt] == ["d0"]
+        assert store.scrub().clean
+        assert kinds <= {"missing"}, "what is in the making is no leftover"
+        expected = [] if meddling == "delete" else [payload]
+        assert list(store.payloads()) == expected
+        assert len(files(tmp_path)) == 6 * len(expected)
 
 
 # --- power cuts -------------------------------------------------------------------------------
@@ -501,8 +572,8 @@ def test_a_power_cut_at_any_operation_of_a_repair_loses_nothing(tmp_path: Path, 
         with DataStore(powered(paths(folder)), unit_bytes=UNIT, threads=0) as store:
             assert ended <= store.scrub().clean
             assert {payload: content(store, payload) for payload in written} == written
+            store.repair()  # what the interrupted one left must not get in its way
             store.collect(written)
-            store.repair()
             assert store.scrub().clean
             assert {payload: content(store, payload) for payload in written} == written
         if ended:

@@ -1,10 +1,13 @@
 """The field GF(2^8): its laws, its tables, and matrices over it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amazonian.s3 import galois
+
+# A machine may be busy with other tests: no time limit for an example, nor for making it.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 bytes_ = st.integers(0, 255)
 matrices = st.integers(1, 6).flatmap(
@@ -31,6 +34,7 @@ def test_products_worked_out_by_hand(a: int, b: int, product: int) -> None:
 
 
 @given(bytes_, bytes_, bytes_)
+@unhurried
 def test_it_is_a_field(a: int, b: int, c: int) -> None:
     multiply = galois.multiply
     assert multiply(a, b) == multiply(b, a)
@@ -54,7 +58,7 @@ def test_zero_has_no_inverse() -> None:
 
 
 @given(matrices)
-@settings(max_examples=200, deadline=None)
+@unhurried
 def test_a_matrix_times_its_inverse_is_the_identity(matrix: list[list[int]]) -> None:
     before = [list(row) for row in matrix]
     try:
@@ -68,6 +72,7 @@ def test_a_matrix_times_its_inverse_is_the_identity(matrix: list[list[int]]) -> 
 
 
 @given(matrices, bytes_)
+@unhurried
 def test_a_matrix_with_a_row_that_is_a_multiple_of_another_has_no_inverse(
     matrix: list[list[int]], factor: int
 ) -> None:

@@ -11,7 +11,8 @@ from amazonian.resilience.clock import SimulatedClock
 from amazonian.s3 import upload
 from amazonian.s3.lifecycle import Lifecycle, after
 from amazonian.s3.metadata import EPOCH, Bucket, Details, with_setting
-from amazonian.s3.store import Bytes, Store
+from amazonian.s3.payloads import Bytes
+from amazonian.s3.store import Store
 
 DAY_S = 86_400
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -205,7 +206,7 @@ def test_an_upload_that_nobody_completes_is_aborted(store, bucket, clock) -> Non
         {"Filter": {"Prefix": "a"}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 2}}
     )
     for key in ("a", "b"):
-        store.put_part(store.create_upload("b", key, Details()), 1, store.keep(Bytes(b"part")))
+        store.put_part(store.create_upload("b", key, Details()), 1, Bytes(b"part"))
     lifecycle = Lifecycle(store)
     clock.sleep(2 * DAY_S)
     assert lifecycle.run_due() == 0

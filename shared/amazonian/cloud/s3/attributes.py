@@ -9,7 +9,7 @@ from amazonian.cloud.s3.operations import Context
 from amazonian.cloud.s3.wire import http_date, parse_iso
 from amazonian.s3 import lifecycle, objectlock
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Details, Version
+from amazonian.s3.metadata import NULL, Details, Version
 from amazonian.s3.preconditions import Conditions, parse_date
 
 SYSTEM_HEADERS = (
@@ -173,8 +173,10 @@ def version_header(context: Context, version: Version) -> dict[str, str]:
 
 
 def written_headers(context: Context, version: Version) -> dict[str, str]:
-    """What a write of an object answers beside its ETag: the version, and when it will expire."""
-    return version_header(context, version) | expiration_header(context, version)
+    """What a write of an object answers beside its ETag: the version's id, where it got one of its
+    own, and when it will expire."""
+    own = {} if version.version_id == NULL else version_header(context, version)
+    return own | expiration_header(context, version)
 
 
 def expiration_header(context: Context, version: Version) -> dict[str, str]:
@@ -196,7 +198,8 @@ def object_headers(context: Context, version: Version, with_checksum: bool) -> d
         "accept-ranges": "bytes",
         **details.headers,
         **{f"x-amz-meta-{name}": value for name, value in details.metadata.items()},
-        **written_headers(context, version),
+        **version_header(context, version),
+        **expiration_header(context, version),
         **details.encryption,
     }
     if details.storage_class != "STANDARD":

@@ -22,12 +22,14 @@ _PIECE_BYTES = 2**20
 
 
 class RequestBody:
-    """An iterable of the body's bytes; afterwards its `checksum` and `size` are known.
+    """An iterable of the body's bytes; afterwards its `checksum` and `size` are known, and the
+    checksum that the client promised (`promise_kept`), if it did.
 
     Args:
         request: its headers say what is promised.
         signature: of the request; None for an anonymous one.
         default_algorithm: of the checksum to compute where the client promises none.
+        kept_algorithm: of the `checksum`, where that is not to be the client's choice.
     """
 
     def __init__(
@@ -35,17 +37,19 @@ class RequestBody:
         request: Request,
         signature: Signature | None = None,
         default_algorithm: str | None = None,
+        kept_algorithm: str | None = None,
     ):
         self._headers, self._raw = request.headers, request.body
         self._signature = signature
         self.size = 0
         self.checksum: dict[str, str] = {}
+        self.promise_kept: dict[str, str] = {}
         sha256 = self._headers.get("x-amz-content-sha256", "")
         self._streaming = sha256.startswith("STREAMING-")
         self._sha256 = sha256.lower() if len(sha256) == 64 else None
-        self._algorithm, self._promised = self._promised_checksum()
-        self._trailing = self._promised is None and bool(self._algorithm)
-        self._algorithm = self._algorithm or default_algorithm
+        self.promised_algorithm, self._promised = self._promised_checksum()
+        self._trailing = self._promised is None and bool(self.promised_algorithm)
+        self._kept_algorithm = kept_algorithm or self.promised_algorithm or default_algorithm
         self._md5 = _decoded_md5(self._headers.get("content-md5"))
         self._length = self._promised_length()
 
@@ -82,8 +86,9 @@ class RequestBody:
     def __iter__(self) -> Iterator[bytes]:
         sha256 = hashlib.sha256() if self._sha256 else None
         md5 = hashlib.md5(usedforsecurity=False) if self._md5 else None
-        running = checksums.ALGORITHMS[self._algorithm]() if self._algorithm else None
-        hashes = [h for h in (sha256, md5, running) if h is not None]
+        wanted = {a for a in (self._kept_algorithm, self.promised_algorithm) if a}
+        running = {algorithm: checksums.ALGORITHMS[algorithm]() for algorithm in wanted}
+        hashes = [h for h in (sha256, md5, *running.values()) if h is not None]
         trailers: dict[str, str] = {}
         for chunk in self._unwrapped(trailers) if self._streaming else self._raw:
             self.size += len(chunk)
@@ -106,27 +111,31 @@ class RequestBody:
             raise S3Error(
                 "BadDigest", "The Content-MD5 you specified did not match what we received."
             )
-        if running and self._algorithm:
-            self._check(checksums.encode(running.digest()), trailers)
+        computed = {a: checksums.encode(checksum.digest()) for a, checksum in running.items()}
+        self._check(computed, trailers)
 
-    def _check(self, computed: str, trailers: dict[str, str]) -> None:
-        algorithm = self._algorithm or ""
-        promised = self._promised
-        if self._trailing:
-            promised = trailers.get(checksums.header(algorithm))
+    def _check(self, computed: dict[str, str], trailers: dict[str, str]) -> None:
+        algorithm = self.promised_algorithm
+        if algorithm:
+            promised = self._promised
+            if self._trailing:
+                promised = trailers.get(checksums.header(algorithm))
             if promised is None:
                 raise S3Error(
                     "MalformedTrailerError",
                     "The request contained trailing data that "
                     "was not well-formed or did not conform to our published schema.",
                 )
-            checksums.decode(algorithm, promised)
-        if promised is not None and promised != computed:
-            raise S3Error(
-                "BadDigest",
-                f"The {algorithm} you specified did not match the calculated checksum.",
-            )
-        self.checksum = {"algorithm": algorithm, "type": "FULL_OBJECT", "value": computed}
+            if checksums.decode(algorithm, promised) != checksums.decode(
+                algorithm, computed[algorithm]
+            ):
+                raise S3Error(
+                    "BadDigest",
+                    f"The {algorithm} you specified did not match the calculated checksum.",
+                )
+            self.promise_kept = _checksum(algorithm, computed)
+        if self._kept_algorithm:
+            self.checksum = _checksum(self._kept_algorithm, computed)
 
     # --- aws-chunked --------------------------------------------------------------------------
 
@@ -233,6 +242,10 @@ def read_document(request: Request, signature: Signature | None) -> bytes:
         if size > LARGEST_DOCUMENT_BYTES:
             raise S3Error("EntityTooLarge", MaxSizeAllowed=LARGEST_DOCUMENT_BYTES)
     return b"".join(pieces)
+
+
+def _checksum(algorithm: str, computed: dict[str, str]) -> dict[str, str]:
+    return {"algorithm": algorithm, "type": "FULL_OBJECT", "value": computed[algorithm]}
 
 
 def _decoded_md5(text: str | None) -> bytes | None:

@@ -1,6 +1,8 @@
 """Deleting objects: one, or up to a thousand."""
 
+from dataclasses import dataclass
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from amazonian.cloud.s3.operations import Context, operation
 from amazonian.cloud.s3.wire import Response, child_text, document, parse_document, parse_iso
@@ -10,13 +12,24 @@ from amazonian.s3.preconditions import DeleteConditions, parse_date
 MOST_DELETED = 1000
 
 
-def _delete_conditions(headers: Any) -> DeleteConditions:
-    size = headers.get("x-amz-if-match-size")
-    return DeleteConditions(
-        headers.get("if-match"),
-        parse_date(headers.get("x-amz-if-match-last-modified-time")),
-        int(size) if size and size.isdigit() else None,
-    )
+def _conditions(
+    etag: str | None, moment: str | None, size: str | None, refusal: str
+) -> DeleteConditions:
+    """The conditions of a delete, all optional.
+
+    Raises:
+        S3Error: `refusal`: a date or a size is none. To ignore the condition would be to delete
+            what it protects.
+    """
+    modified = parse_date(moment)
+    if moment and modified is None:
+        try:
+            modified = parse_iso(moment)
+        except S3Error:
+            raise S3Error(refusal, "The last-modified time is not a date.") from None
+    if size and not size.isdecimal():
+        raise S3Error(refusal, "The size is not a number of bytes.")
+    return DeleteConditions(etag or None, modified, int(size) if size else None)
 
 
 def _bypass(context: Context) -> bool:
@@ -38,7 +51,12 @@ def delete_object(context: Context) -> Response:
         request.bucket,
         request.key,
         request.parameter("versionId"),
-        _delete_conditions(request.headers),
+        _conditions(
+            request.headers.get("if-match"),
+            request.headers.get("x-amz-if-match-last-modified-time"),
+            request.headers.get("x-amz-if-match-size"),
+            "InvalidArgument",
+        ),
         context.owner,
         _bypass(context),
     )
@@ -52,45 +70,58 @@ def delete_object(context: Context) -> Response:
 
 @operation("DeleteObjects", "POST", "bucket", subresource="delete")
 def delete_objects(context: Context) -> Response:
-    request = context.request
     root = parse_document(context.document(), "Delete")
-    asked = root.findall("Object")
+    asked = [_asked(element) for element in root.findall("Object")]
     if not 1 <= len(asked) <= MOST_DELETED:
         raise S3Error("MalformedXML")
     quiet = child_text(root, "Quiet") == "true"
     bypass = _bypass(context)
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
-    for element in asked:
-        key = element.findtext("Key")
-        if key is None:
-            raise S3Error("MalformedXML")
-        version_id = child_text(element, "VersionId") or None
-        etag, size = child_text(element, "ETag"), child_text(element, "Size")
-        if size and not size.isdigit():
-            raise S3Error("MalformedXML")
-        moment = child_text(element, "LastModifiedTime")
-        modified = (parse_date(moment) or parse_iso(moment)) if moment else None
-        conditions = DeleteConditions(etag, modified, int(size) if size else None)
-        action = "s3:DeleteObjectVersion" if version_id else "s3:DeleteObject"
+    for one in asked:
         try:
-            context.need(action, "WRITE", key=key)
-            deleted = context.store.delete(
-                request.bucket, key, version_id, conditions, context.owner, bypass
-            )
+            done.append(_delete(context, one, bypass))
         except S3Error as error:
             failed.append(
                 {
-                    "Key": key,
-                    "VersionId": version_id,
+                    "Key": one.key,
+                    "VersionId": one.version_id,
                     "Code": error.code,
                     "Message": error.message,
                 }
             )
-            continue
-        entry: dict[str, Any] = {"Key": key, "VersionId": version_id}
-        if deleted.delete_marker:
-            entry["DeleteMarker"] = True
-            entry["DeleteMarkerVersionId"] = deleted.version_id
-        done.append(entry)
     return document("DeleteResult", {"Deleted": [] if quiet else done, "Error": failed})
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One entry of the list of what is to be deleted."""
+
+    key: str
+    version_id: str | None
+    conditions: DeleteConditions
+
+
+def _asked(element: Element) -> _Asked:
+    key = element.findtext("Key")
+    if key is None:
+        raise S3Error("MalformedXML")
+    conditions = _conditions(
+        child_text(element, "ETag"),
+        child_text(element, "LastModifiedTime"),
+        child_text(element, "Size"),
+        "MalformedXML",
+    )
+    return _Asked(key, child_text(element, "VersionId") or None, conditions)
+
+
+def _delete(context: Context, one: _Asked, bypass: bool) -> dict[str, Any]:
+    action = "s3:DeleteObjectVersion" if one.version_id else "s3:DeleteObject"
+    context.need(action, "WRITE", key=one.key)
+    deleted = context.store.delete(
+        context.request.bucket, one.key, one.version_id, one.conditions, context.owner, bypass
+    )
+    entry: dict[str, Any] = {"Key": one.key, "VersionId": one.version_id}
+    if deleted.delete_marker:
+        entry |= {"DeleteMarker": True, "DeleteMarkerVersionId": deleted.version_id}
+    return entry

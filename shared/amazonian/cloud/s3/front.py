@@ -32,10 +32,11 @@ from amazonian.iam.sigv4 import SignatureError, verify
 from amazonian.s3.accesslog import AccessLogs
 from amazonian.s3.errors import S3Error
 from amazonian.s3.reading import PayloadLostError
-from amazonian.s3.store import Store
+from amazonian.s3.store import Store, VersionGoneError
 from amazonian.s3.writing import NoSpaceError, NotEnoughDevicesError
 
 log = logging.getLogger(__name__)
+ATTEMPTS = 10
 
 LISTING = frozenset({"list-type"})
 """What a URL in the older way may say without having signed it."""
@@ -93,7 +94,7 @@ class S3Front:
     def perform(self, context: Context) -> Response:
         """Carry out what was prepared; errors become responses too."""
         try:
-            response = perform(context)
+            response = self._perform_again(context)
         except S3Error as error:
             return self._refuse(context, error)
         except SignatureError as error:  # of a chunk
@@ -107,6 +108,15 @@ class S3Front:
             log.exception("%s %s", context.request.method, context.request.path)
             return self._refuse(context, S3Error("InternalError", "We met an internal error."))
         return self._finish(context, response)
+
+    def _perform_again(self, context: Context) -> Response:
+        """Perform it; anew where what was to be read was replaced in that very moment."""
+        for _ in range(ATTEMPTS):
+            try:
+                return perform(context)
+            except VersionGoneError:
+                context.start_again()
+        raise S3Error("SlowDown", "The object is being replaced too quickly to be read.")
 
     def _refuse(self, context: Context, error: S3Error) -> Response:
         context.extra["error_code"] = error.code

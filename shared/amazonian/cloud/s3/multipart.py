@@ -1,14 +1,15 @@
 """Multipart upload: create, parts, copied parts, list, complete, abort."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from amazonian.cloud.s3 import attributes
 from amazonian.cloud.s3.body import RequestBody
-from amazonian.cloud.s3.objects import body_of_copy, copy_source
+from amazonian.cloud.s3.objects import CopiedBody, copy_source
 from amazonian.cloud.s3.operations import Context, operation
 from amazonian.cloud.s3.wire import Response, child_text, document, need_text, parse_document
 from amazonian.s3 import checksums
+from amazonian.s3.completion import Claims, algorithm_of
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Upload
 from amazonian.s3.multipart import MOST_PARTS, ListedPart
@@ -77,24 +78,19 @@ def upload_part(context: Context) -> Response:
     if "x-amz-copy-source" in request.headers:
         return upload_part_copy(context)
     number, upload = _part_number(context), _upload(context)
-    algorithm = upload.checksum_algorithm
-    body = RequestBody(request, context.signature, algorithm or "CRC64NVME")
-    stored = context.store.keep(body)
-    given = stored.checksum["algorithm"]
-    if algorithm and given != algorithm:
-        context.store.discard(segment.payload for segment in stored.segments)
+    body = RequestBody(request, context.signature, kept_algorithm=algorithm_of(upload))
+    given, wanted = body.promised_algorithm, upload.checksum_algorithm
+    if given and wanted and given != wanted:
         raise S3Error(
             "InvalidRequest",
-            f"Checksum Type mismatch occurred, expected checksum Type: {algorithm.lower()}, "
+            f"Checksum Type mismatch occurred, expected checksum Type: {wanted.lower()}, "
             f"actual checksum Type: {given.lower()}",
         )
-    part = context.store.put_part(upload, number, stored)
+    part = context.store.put_part(upload, number, body)
+    checksum = body.promise_kept or part.checksum
     return Response(
         200,
-        {
-            "etag": f'"{part.etag}"',
-            checksums.header(part.checksum["algorithm"]): part.checksum["value"],
-        },
+        {"etag": f'"{part.etag}"', checksums.header(checksum["algorithm"]): checksum["value"]},
     )
 
 
@@ -117,12 +113,12 @@ def upload_part_copy(context: Context) -> Response:
         start, length = int(match[1]), int(match[2]) - int(match[1]) + 1
         if start + length > source.size:
             raise S3Error(
-                "InvalidArgument" if start < source.size else "InvalidRange",
+                "InvalidRange",
                 f"Range specified is not valid for source object of size: {source.size}",
             )
-    algorithm = upload.checksum_algorithm or "CRC64NVME"
-    stored = context.store.keep(body_of_copy(context, source, algorithm, start, length))
-    part = context.store.put_part(upload, number, stored)
+    algorithm = algorithm_of(upload)
+    body = CopiedBody(context.store, source, algorithm, start, length)
+    part = context.store.put_part(upload, number, body)
     headers = {}
     if context.extra["source_bucket"].versioning:
         headers["x-amz-copy-source-version-id"] = source.version_id
@@ -196,28 +192,22 @@ def list_parts(context: Context) -> Response:
 def complete_multipart_upload(context: Context) -> Response:
     request = context.request
     root = parse_document(_whole(context), "CompleteMultipartUpload")
-    listed = []
+    listed, listed_checksums = [], {}
     for element in root.findall("Part"):
         number = need_text(element, "PartNumber")
         if not number.isdigit():
             raise S3Error("MalformedXML")
-        etag = (child_text(element, "ETag") or "").strip('"')
-        listed.append(ListedPart(int(number), etag))
+        listed.append(ListedPart(int(number), (child_text(element, "ETag") or "").strip('"')))
+        listed_checksums[int(number)] = _given(lambda a, e=element: child_text(e, f"Checksum{a}"))
     version = context.store.complete_upload(
         request.bucket,
         request.key,
         request.parameter("uploadId") or "",
         listed,
         attributes.write_conditions(request.headers),
-        _claimed(request.headers),
+        _claims(request.headers, listed_checksums),
     )
     checksum = version.details.checksum
-    fields = {}
-    if checksum:
-        fields = {
-            f"Checksum{checksum['algorithm']}": checksum["value"],
-            "ChecksumType": checksum["type"],
-        }
     host = request.headers.get("host", "")
     return document(
         "CompleteMultipartUploadResult",
@@ -226,17 +216,30 @@ def complete_multipart_upload(context: Context) -> Response:
             "Bucket": request.bucket,
             "Key": request.key,
             "ETag": f'"{version.etag}"',
-            **fields,
+            f"Checksum{checksum['algorithm']}": checksum["value"],
+            "ChecksumType": checksum["type"],
         },
         **attributes.written_headers(context, version),
         **version.details.encryption,
     )
 
 
-def _claimed(headers: Mapping[str, str]) -> dict[str, str]:
-    """The whole object's checksums as the client knows them, by algorithm."""
-    found = {name: headers.get(checksums.header(name)) for name in checksums.ALGORITHMS}
-    return {name: value for name, value in found.items() if value}
+def _given(value_of: Callable[[str], str | None]) -> dict[str, str]:
+    """The checksums that are there, by algorithm."""
+    found = {algorithm: value_of(algorithm) for algorithm in checksums.ALGORITHMS}
+    return {algorithm: value for algorithm, value in found.items() if value}
+
+
+def _claims(headers: Mapping[str, str], parts: Mapping[int, Mapping[str, str]]) -> Claims:
+    size = headers.get("x-amz-mp-object-size")
+    if size is not None and not size.isdigit():
+        raise S3Error("InvalidRequest", "The value of x-amz-mp-object-size is not a size.")
+    return Claims(
+        _given(lambda algorithm: headers.get(checksums.header(algorithm))),
+        parts,
+        headers.get("x-amz-checksum-type", "").upper(),
+        None if size is None else int(size),
+    )
 
 
 def _whole(context: Context) -> bytes:

@@ -1,5 +1,6 @@
 """Writing objects: put and copy."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
@@ -10,10 +11,12 @@ from amazonian.cloud.s3.operations import Context, operation
 from amazonian.cloud.s3.wire import Response, document
 from amazonian.s3 import access, checksums, upload
 from amazonian.s3.access import Question
+from amazonian.s3.download import Download
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Version
 from amazonian.s3.naming import check_key
 from amazonian.s3.preconditions import check_copy_source
+from amazonian.s3.store import Store
 
 DEFAULT_CHECKSUM = "CRC64NVME"
 
@@ -132,7 +135,7 @@ def copy_object(context: Context) -> Response:
         tags=asked.tags if retagging else source.details.tags,
     )
     algorithm = headers.get("x-amz-checksum-algorithm") or source.details.checksum.get("algorithm")
-    body = _Copy(context, source, checksums.need_algorithm(algorithm or DEFAULT_CHECKSUM))
+    body = CopiedBody(store, source, checksums.need_algorithm(algorithm or DEFAULT_CHECKSUM))
     conditions = attributes.write_conditions(headers)
     version = upload.put(store, request.bucket, request.key, body, details, conditions)
     result_headers = attributes.written_headers(context, version)
@@ -152,37 +155,28 @@ def copy_object(context: Context) -> Response:
     )
 
 
-class _Copy:
-    """A version's bytes as the body of another."""
+class CopiedBody:
+    """A version's bytes, or a run of them, as the body of another object or of a part."""
 
     def __init__(
         self,
-        context: Context,
+        store: Store,
         source: Version,
-        algorithm: str | None,
+        algorithm: str,
         start: int = 0,
         length: int | None = None,
     ):
-        self._pieces = upload.get(context.store, source, start, length)
+        self._download = Download(store, source, start, length)
         self._algorithm = algorithm
         self.checksum: dict[str, str] = {}
 
-    def __iter__(self):
-        running = checksums.ALGORITHMS[self._algorithm]() if self._algorithm else None
-        for piece in self._pieces:
-            if running:
-                running.update(piece)
+    def __iter__(self) -> Iterator[bytes]:
+        running = checksums.ALGORITHMS[self._algorithm]()
+        for piece in self._download:
+            running.update(piece)
             yield piece
-        if running:
-            value = checksums.encode(running.digest())
-            self.checksum = {"algorithm": self._algorithm, "type": "FULL_OBJECT", "value": value}
-
-
-def body_of_copy(
-    context: Context, source: Version, algorithm: str | None, start: int, length: int
-) -> _Copy:
-    """A run of a version's bytes, as the body of a part."""
-    return _Copy(context, source, algorithm, start, length)
+        value = checksums.encode(running.digest())
+        self.checksum = {"algorithm": self._algorithm, "type": "FULL_OBJECT", "value": value}
 
 
 def _directive(headers: Any, name: str) -> str:

@@ -60,6 +60,11 @@ class Context:
             raise self.version_error or S3Error("NoSuchKey", Key=self.request.key)
         return self.version
 
+    def start_again(self) -> None:
+        """Forget what was looked up."""
+        self.version = self.version_error = None
+        self.extra.clear()
+
     @property
     def conditions(self) -> dict[str, list[str]]:
         """The condition keys of the request, as far as it is known by now."""

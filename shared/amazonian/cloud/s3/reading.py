@@ -6,7 +6,8 @@ from typing import Any
 from amazonian.cloud.s3 import attributes
 from amazonian.cloud.s3.operations import Context, operation
 from amazonian.cloud.s3.wire import Response, document, http_date
-from amazonian.s3 import checksums, upload
+from amazonian.s3 import checksums
+from amazonian.s3.download import Download
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Version
 from amazonian.s3.preconditions import check_read
@@ -60,23 +61,21 @@ def _read(context: Context, with_body: bool) -> Response:
         raise
     headers |= _overrides(context)
     status, start, length = 200, 0, version.size
-    wanted = _part_range(context, version, headers) or parse_range(
-        request.headers.get("range"), version.size
-    )
+    part = _part_range(context, version, headers)
+    wanted = part or parse_range(request.headers.get("range"), version.size)
     if wanted is not None:
         status, (start, length) = 206, wanted
         headers["content-range"] = f"bytes {start}-{start + length - 1}/{version.size}"
         if length == 0:
             headers["content-range"] = f"bytes */{version.size}"
-        if length < version.size:
+        if part is None and length < version.size:
             headers.pop(checksums.header(version.details.checksum.get("algorithm", "")), None)
     if not with_body:
         return Response(status, headers, b"", length)
+    body = Download(context.store, version, start, length)
     if version.inline is not None:
-        return Response(
-            status, headers, b"".join(upload.get(context.store, version, start, length))
-        )
-    return Response(status, headers, upload.get(context.store, version, start, length), length)
+        return Response(status, headers, b"".join(body))
+    return Response(status, headers, body, length)
 
 
 def _overrides(context: Context) -> dict[str, str]:
@@ -113,9 +112,9 @@ def _part_range(
     start = 0
     for index, (_, size, checksum) in enumerate(parts, 1):
         if index == number:
-            algorithm = version.details.checksum.get("algorithm")
-            if algorithm and checksum and checksums.header(algorithm) in headers:
-                headers[checksums.header(algorithm)] = checksum
+            name = checksums.header(version.details.checksum.get("algorithm", ""))
+            if name in headers:
+                headers[name] = checksum
             return start, size
         start += size
     raise S3Error("InvalidPart", f"The object has parts 1 to {len(parts)}.")
@@ -174,9 +173,8 @@ def get_object_attributes(context: Context) -> Response:
     if "ETag" in asked:
         answer["ETag"] = version.etag
     if "Checksum" in asked and checksum:
-        value = checksum["value"].partition("-")[0]
         answer["Checksum"] = {
-            f"Checksum{checksum['algorithm']}": value,
+            f"Checksum{checksum['algorithm']}": checksum["value"],
             "ChecksumType": checksum["type"],
         }
     if "ObjectParts" in asked and version.details.parts:
@@ -210,13 +208,7 @@ def _object_parts(context: Context, version: Version) -> dict[str, Any]:
         "MaxParts": most,
         "IsTruncated": len(rest) > len(page),
         "Part": [
-            {
-                "PartNumber": number,
-                "Size": size,
-                **({f"Checksum{algorithm}": checksum} if checksum else {}),
-            }
+            {"PartNumber": number, "Size": size, f"Checksum{algorithm}": checksum}
             for number, size, checksum in page
-        ]
-        if algorithm
-        else [],
+        ],
     }

@@ -12,7 +12,7 @@ MOST_BUCKET_TAGS = 50
 
 
 def _to_xml(tags: dict[str, str], **headers: str) -> Response:
-    listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+    listed = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
     return document("Tagging", {"TagSet": {"Tag": listed}}, **headers)
 
 

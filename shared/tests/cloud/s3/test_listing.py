@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from amazonian.s3 import upload
-from amazonian.s3.store import Bytes
+from amazonian.s3.payloads import Bytes
 
 TREE = ("asdf", "boo/bar", "boo/baz/xyzzy", "cquux/bla", "cquux/thud")
 FLAT = ("bar", "baz", "cab", "foo")
