@@ -105,7 +105,7 @@ class AccessLogs:
         for batch in due:
             try:
                 self._write(batch, now)
-            except S3Error as error:
+            except Exception as error:  # whoever's request this is must not fail of it
                 log.warning("log of %s not delivered: %s", batch.destination.source, error)
 
     def _write(self, batch: _Batch, now: datetime) -> None:
