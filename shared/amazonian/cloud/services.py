@@ -2,7 +2,7 @@
 
 A component is a plain class whose methods have boto3's names, take AWS's parameters and return
 AWS's results. What is on the wire comes from botocore's own model of the service, so that a
-component knows nothing of HTTP and every SDK is its client:
+component knows nothing of HTTP and every SDK is its client::
 
     class STS:
         def get_caller_identity(self, *, caller):

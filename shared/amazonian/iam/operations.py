@@ -1,7 +1,7 @@
 """What all of IAM's operations share: finding entities, errors in AWS's words, and pages.
 
 Operations bear boto3's names, take AWS's parameters, and return AWS's results; the front in
-:mod:`amazonian.cloud` turns them into HTTP. Each also gets the `caller`, in whose account it acts.
+``amazonian.cloud`` turns them into HTTP. Each also gets the `caller`, in whose account it acts.
 
 Source: AWS Identity and Access Management API reference.
 """

@@ -184,7 +184,7 @@ def string_to_sign(amz_date: str, scope: str, canonical: str) -> str:
 
     Args:
         amz_date: as in 20261126T210000Z.
-        scope: see :func:`credential_scope`.
+        scope: as in 20261126/us-east-1/s3/aws4_request.
         canonical: the canonical request.
     """
     return "\n".join([ALGORITHM, amz_date, scope, sha256_hex(canonical)])
@@ -244,7 +244,7 @@ def verify(
         service: the one that is asked; a signature that was made for another one is refused.
 
     Returns:
-        None if the request carries no signature at all: its sender is anonymous.
+        None if the request carries no signature at all, so that its sender is anonymous.
 
     Raises:
         SignatureError: the signature is unreadable, for another service, of another time, or of

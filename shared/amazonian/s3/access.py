@@ -50,7 +50,7 @@ class Question:
 
     @property
     def owner(self) -> str:
-        """The canonical id of whoever must allow it: the object's owner, or else the bucket's."""
+        """The canonical id of whoever must allow it, the object's owner or else the bucket's."""
         if self.object_details is None or acls_disabled(self.bucket):
             return self.bucket.owner
         return self.object_details.owner

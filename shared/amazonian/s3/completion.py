@@ -48,7 +48,7 @@ def assemble(
     """The object that the listed parts make; it has no version id yet.
 
     Raises:
-        S3Error: those of :func:`multipart.chosen_parts`; ``InvalidPart``, ``BadDigest`` or
+        S3Error: what ``multipart.chosen_parts`` raises; ``InvalidPart``, ``BadDigest`` or
             ``InvalidRequest`` for a claim that does not hold.
     """
     parts = multipart.chosen_parts(listed, uploaded)

@@ -79,7 +79,7 @@ class DataStore:
     # --- write, read, delete ------------------------------------------------------------------
 
     def writer(self) -> PayloadWriter:
-        """Begin a payload; see :class:`PayloadWriter`. It may be larger than memory.
+        """Begin a payload; see ``writing.PayloadWriter``. It may be larger than memory.
 
         Name the payload in the metadata inside the writer's `with` block: as long as that is open,
         ``collect`` leaves the payload alone.

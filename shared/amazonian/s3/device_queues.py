@@ -125,7 +125,7 @@ def ask_all(
         patience_s: how long to wait for the next one that is done, in seconds.
 
     Returns:
-        How it went, by device: with a result or an ``OSError``. Who took too long is left out, and
+        How it went with each device, a result or an ``OSError``. Who took too long is left out, and
         goes on with it.
 
     Raises:

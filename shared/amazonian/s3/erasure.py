@@ -156,8 +156,8 @@ def planes_to_xor(matrix: Sequence[Sequence[int]]) -> list[list[int]]:
             in.
 
     Returns:
-        A list for each plane that comes out, in the order of their numbers: the numbers, ascending,
-        of the planes that go in and whose XOR it is.
+        A list for each plane that comes out, in the order of their numbers. It has the numbers,
+        ascending, of the planes that go in and whose XOR it is.
     """
     return [
         [

@@ -50,7 +50,7 @@ def tables() -> tuple[list[int], list[int]]:
     """The powers of 2 in this field, and their logarithms.
 
     Returns:
-        Two lists. The first has 510 items: item `i` is 2 to the power `i`. The powers repeat from
+        Two lists. The first has 510 items, of which item `i` is 2 to the power `i`. Powers repeat from
         255 on, and are listed twice so that a sum of two logarithms needs no modulo. The second
         has 256: item `a` is the `i` from 0 to 254 whose power is `a`. 0 is no power of 2; its item
         is 0 and must not be used.

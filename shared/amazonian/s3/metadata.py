@@ -91,7 +91,7 @@ class Details:
     @classmethod
     @lru_cache(4096)
     def from_json(cls, text: str) -> "Details":
-        """The details that :meth:`to_json` wrote; nobody changes them, so they can be shared."""
+        """The details that ``to_json`` wrote; nobody changes them, so they can be shared."""
         return cls(**json.loads(text))
 
 

@@ -139,7 +139,8 @@ def send_missing(session: UploadSession, parts: Sequence[bytes]) -> list[ListedP
         parts: the object, cut into its parts; the first has number 1.
 
     Returns:
-        The list with which the upload can be completed: number and ETag of every part, in order.
+        The list with which the upload can be completed, with number and ETag of every part in
+        order.
 
     Raises:
         ConnectionError: whatever `session` raises; the caller may try again later, from here.

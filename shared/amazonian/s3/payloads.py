@@ -17,7 +17,7 @@ from amazonian.s3.holds import Holds
 from amazonian.s3.metadata import Segment
 
 INLINE_BYTES = 4096
-"""Objects up to this size live in the metadata service: one flush instead of six files."""
+"""Objects up to this size live in the metadata service, at one flush instead of six files."""
 
 
 class Body(Protocol):

@@ -29,7 +29,7 @@ class Source:
 
     @property
     def preference(self) -> tuple[bool, bool, int]:
-        """Sorts sources: what is not slow first, then what is known, data before parity."""
+        """By this sources are sorted; what is not slow or is known, and data, comes first."""
         opened = self.fragment.layout is not None
         return self.is_slow, not opened, self.fragment.index
 

@@ -18,7 +18,7 @@ def rebuild(
         targets: devices that hold none of the payload's sound fragments, the best first.
 
     Returns:
-        The fragments that are durable now: the device, by number. Some are lacking still if there
+        The devices that hold durable fragments now, by number. Some are lacking still if there
         were too few targets, or too few that work.
 
     Raises:

@@ -315,7 +315,7 @@ class Store:
         same object.
 
         Raises:
-            S3Error: ``NoSuchUpload``, and those of :func:`assemble` and :meth:`commit`.
+            S3Error: ``NoSuchUpload``, and those of ``completion.assemble`` and :meth:`commit`.
         """
 
         def change(t: Transaction) -> tuple[Version, list[str]]:

@@ -1,6 +1,6 @@
 """The upload path: payload to the data store, then its name to the metadata service.
 
-Before either, the front has asked :mod:`amazonian.iam` whether the request may be made.
+Before either, the front has asked ``amazonian.iam`` whether the request may be made.
 """
 
 from collections.abc import Iterator
@@ -26,8 +26,9 @@ def put(
 
     Args:
         store: ``store.keep(body)`` writes the bytes and says where they are (a ``Stored``: size,
-            etag, segments, inline, checksum); ``store.commit(version, conditions)`` names them;
-            ``store.discard(payloads)`` removes bytes that have no name.
+            etag, segments, inline, checksum); ``store.commit(version, conditions)`` names them
+            and gives the version its id and time; ``store.discard(payloads)`` removes bytes that
+            have no name, by the UUIDs in ``version.payloads``.
         body: the bytes, as they arrive.
         details: what is kept beside the bytes; its checksum is the one that ``keep`` reports.
         conditions: what must hold at the moment of the commit.
@@ -70,8 +71,8 @@ def get(
         length: how many bytes; None: all the rest. Where fewer are left, those that are.
 
     Returns:
-        An iterator over the pieces, none of them empty. Only segments that hold wanted bytes
-        are read.
+        An iterator over the pieces, each given as soon as it is read, none of them empty. Only
+        segments that hold wanted bytes are read.
     """
     remaining = version.size if length is None else length
     if version.inline is not None:

@@ -261,8 +261,12 @@ def test_a_connection_that_the_server_has_ended_is_made_anew(dsn, database) -> N
 def test_a_connection_that_ends_amid_a_group_fails_all_of_it(dsn, database) -> None:
     """No part of the group may be written by a new connection that knows nothing of the rest."""
     held = Held(database)
-    futures = [database.submit(insert("a")), database.submit(lambda t: end_connections(dsn))]
-    futures += [database.submit(insert("b")), database.submit(insert("c"))]
+
+    def interrupted(t: Any) -> None:
+        end_connections(dsn)
+        insert("b")(t)
+
+    futures = [database.submit(change) for change in (insert("a"), interrupted, insert("c"))]
     held.let_go()
     assert all(future.exception(PATIENCE_S) for future in futures)
     assert names(database) == []

@@ -129,6 +129,15 @@ def canonical_request__sorts_before_it_encodes(request, service, signed_headers,
     return _text(request, service, signed_headers, payload_hash, query=query)
 
 
+@wrong(sigv4, feedback="encode first, then sort: a/b is written a%2Fb")
+def canonical_request__sorts_what_the_client_wrote(request, service, signed_headers, payload_hash):
+    pieces = request.query.replace("+", "%20").split("&")
+    pairs = sorted(piece.partition("=")[::2] for piece in pieces if piece)
+    spelt = [(uri_encode(n), uri_encode(v)) for n, v in pairs if n != "X-Amz-Signature"]
+    query = "&".join(f"{name}={value}" for name, value in spelt)
+    return _text(request, service, signed_headers, payload_hash, query=query)
+
+
 @wrong(sigv4, feedback="the client made the text before there was a signature")
 def canonical_request__signs_the_signature(request, service, signed_headers, payload_hash):
     pairs = sorted(piece.partition("=")[::2] for piece in request.query.split("&") if piece)

@@ -184,6 +184,7 @@ def the_query_is_sorted(canonical_request):
         ("id=b&id=a&id=B", "id=B&id=a&id=b", "a name may come more than once: sort its values"),
         ("a-b=1&a=2", "a=2&a-b=1", "compare names with names, not with names that end in ="),
         ("z=1&%C3%A9=2", "%C3%A9=2&z=1", "encode first, then sort: %C3 comes before z"),
+        ("id=a-b&id=a/b", "id=a%2Fb&id=a-b", "encode first, then sort: a/b is written a%2Fb"),
     ):
         _query_is(canonical_request, query, wanted, look)
 
