@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from amazonian.iam import sigv4
 from amazonian.iam.sigv4 import (
@@ -110,8 +110,8 @@ def canonical_request__leaves_out_empty_values(request, service, signed_headers,
 @wrong(sigv4, feedback="replace + by %20 before you encode")
 def canonical_request__writes_plus_for_a_space(request, service, signed_headers, payload_hash):
     pairs = parse_qsl(request.query, keep_blank_values=True)
-    pairs = sorted((quote(n), v) for n, v in pairs if n != "X-Amz-Signature")
-    query = urlencode([(n, v) for n, v in pairs]).replace("%25", "%")
+    pairs = sorted((quote(n), quote(v, "")) for n, v in pairs if n != "X-Amz-Signature")
+    query = urlencode([(n, unquote(v)) for n, v in pairs]).replace("%25", "%")
     return _text(request, service, signed_headers, payload_hash, query=query)
 
 
