@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SITE_PORT ?= 8000
 LAB_PORT ?= 8888
 
-.PHONY: start book lab test labs lock clean
+.PHONY: start book lab test bench labs lock clean
 
 start: $(VENV)/.installed
 	@$(BIN)/amazonian start --site-port $(SITE_PORT) --lab-port $(LAB_PORT)
@@ -30,6 +30,12 @@ test: $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-clients
 	@cd shared && ../$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup tests
 	@echo "== solutions, strictly; the cells of a notebook share a kernel, and so a worker"
 	@cd shared && ../$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --nbval --nbval-current-env ../solutions
+
+# Side by side with the libraries and servers that one would take otherwise; nothing is asserted.
+bench: $(VENV)/.installed $(VENV)/.installed-clients
+	@$(VENV)/clients/bin/python shared/benchmarks/coding.py
+	@$(BIN)/python shared/benchmarks/datastore.py
+	@$(BIN)/python shared/benchmarks/s3.py
 
 # Make labs/ and solutions/ anew from labs/src/ and the package.
 labs: $(VENV)/.installed
