@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from amazonian.course import exercises
+
+# The same examples every time, however slow the machine: a test that fails here fails anywhere.
+hypothesis.settings.register_profile("course", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("course")
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ def up(port: int, data: Path, users: Path | None, dsn: str | None, mine: bool) -
     Args:
         port: on 127.0.0.1.
         data: the folder of payloads, metadata and identities; made where it is missing.
-        users: a users file, see :meth:`amazonian.iam.identities.Identities.add_users`.
+        users: a users file, see :meth:`~amazonian.iam.identities.Identities.add_users`.
         dsn: of a PostgreSQL server for the metadata.
         mine: put the learner's kept answers in the place of the course's.
 

@@ -119,7 +119,7 @@ class IdempotencyStore:
         database: path of the file. What the effects change must be in the same file, since one
             transaction is to cover both.
         retention_s: how long an answer is kept at least, in seconds.
-        clock: tells the time of day; see :class:`amazonian.resilience.clock.WallClock`.
+        clock: tells the time of day; see :class:`~amazonian.resilience.clock.WallClock`.
         busy_s: how long a transaction waits for the end of another one, in seconds.
         step: told the name of each step after it was taken; a test can end the process there.
     """

@@ -4,7 +4,7 @@ The order of S3 User Guide, "How Amazon S3 authorizes a request": an explicit de
 wins; then the policies of the caller's own account and of the bucket are united; where the
 bucket's does not allow, the ACL may. An object that another account wrote into the bucket is that
 account's own: the bucket's policy may deny it to somebody, but not give it away. IAM's part of
-the decision is :func:`amazonian.iam.policy.evaluate`.
+the decision is :func:`~amazonian.iam.policy.evaluate`.
 """
 
 from collections.abc import Mapping, Sequence
