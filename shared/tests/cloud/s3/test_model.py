@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
+    initialize,
     invariant,
     rule,
     run_state_machine_as_test,
@@ -28,6 +28,7 @@ BOUNDED = settings(
 )
 KEYS = st.sampled_from(["a", "a/", "a/b", "a/b/c", "a0", "b", "é/ü", "x y+z%", "\U0010ffff"])
 FEW = st.sampled_from(["a", "é/ü", "\U0010ffff"])  # so that a key has many versions
+PLACES = st.integers(0, 3)
 BODIES = st.one_of(
     st.binary(max_size=20),
     st.builds(
@@ -238,8 +239,6 @@ class Objects(Machine):
 class Versions(Machine):
     """A bucket whose versioning goes on and off is a list of versions for each key."""
 
-    ids = Bundle("ids")
-
     def __init__(self) -> None:
         super().__init__()
         self.state = ""
@@ -253,13 +252,23 @@ class Versions(Machine):
         versions = self.model.get(key)
         return versions[0][1] if versions else None
 
+    def id_at(self, key: str, place: int) -> str:
+        """The id of a key's version, counted from the newest; one of none if there are fewer."""
+        versions = self.model.get(key, [])
+        return versions[place][0] if place < len(versions) else "none"
+
+    @initialize(state=st.sampled_from(["Enabled", "Suspended"]))
+    def begin_with_versioning(self, state: str) -> None:
+        self.put("a", b"null")
+        self.set_versioning(state)
+
     @rule(state=st.sampled_from(["Enabled", "Enabled", "Suspended"]))
     def set_versioning(self, state: str) -> None:
         self.call("put_bucket_versioning", VersioningConfiguration={"Status": state})
         self.state = state
 
-    @rule(target=ids, key=FEW, body=BODIES)
-    def put(self, key: str, body: bytes) -> tuple[str, str]:
+    @rule(key=FEW, body=BODIES)
+    def put(self, key: str, body: bytes) -> None:
         answer = self.call("put_object", Key=key, Body=body)
         version_id = answer.get("VersionId", "null")
         if self.state == "Enabled":
@@ -268,7 +277,6 @@ class Versions(Machine):
         else:
             assert version_id == "null"
         self.add(key, version_id, body)
-        return key, version_id
 
     @rule(key=FEW, body=BODIES)
     def put_if_absent(self, key: str, body: bytes) -> None:
@@ -278,44 +286,41 @@ class Versions(Machine):
         else:
             self.add(key, answer.get("VersionId", "null"), body)
 
-    @rule(target=ids, key=FEW)
-    def delete(self, key: str) -> tuple[str, str]:
+    @rule(key=FEW)
+    def delete(self, key: str) -> None:
         answer = self.call("delete_object", Key=key)
         if not self.state:
             assert not answer.get("DeleteMarker")
             self.model.pop(key, None)
-            return key, "null"
+            return
         assert answer["DeleteMarker"]
         assert (answer["VersionId"] == "null") == (self.state == "Suspended")
         self.add(key, answer["VersionId"], None)
-        return key, answer["VersionId"]
 
-    @rule(which=ids)
-    def delete_a_version(self, which: tuple[str, str]) -> None:
-        key, version_id = which
+    @rule(key=FEW, place=PLACES)
+    def delete_a_version(self, key: str, place: int) -> None:
+        version_id = self.id_at(key, place)
         answer = self.call("delete_object", Key=key, VersionId=version_id)
         was_marker = (version_id, None) in self.model.get(key, [])
         assert bool(answer.get("DeleteMarker")) == was_marker
         kept = [entry for entry in self.model.get(key, []) if entry[0] != version_id]
         self.model[key] = kept
-        if not kept:
-            del self.model[key]
 
     @rule(key=FEW)
     def get(self, key: str) -> None:
         body = self.latest(key)
         assert self.read(Key=key) == ("NoSuchKey" if body is None else body)
 
-    @rule(which=ids)
-    def get_a_version(self, which: tuple[str, str]) -> None:
-        key, version_id = which
+    @rule(key=FEW, place=PLACES)
+    def get_a_version(self, key: str, place: int) -> None:
+        version_id = self.id_at(key, place)
         expected = dict(self.model.get(key, [])).get(version_id, "NoSuchVersion")
         answer = self.read(Key=key, VersionId=version_id)
         assert answer == ("MethodNotAllowed" if expected is None else expected)
 
-    @rule(which=ids, key=FEW)
-    def copy_a_version(self, which: tuple[str, str], key: str) -> None:
-        source, version_id = which
+    @rule(source=FEW, place=PLACES, key=FEW)
+    def copy_a_version(self, source: str, place: int, key: str) -> None:
+        version_id = self.id_at(source, place)
         body = dict(self.model.get(source, [])).get(version_id)
         where = {"Bucket": self.bucket, "Key": source, "VersionId": version_id}
         if source == key:
