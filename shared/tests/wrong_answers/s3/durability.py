@@ -38,6 +38,13 @@ def failure_rate__takes_two_for_two_percent(afr):
     return -math.log(1 - afr) / 8766
 
 
+@wrong(durability, feedback="for the share that is still alive")
+def failure_rate__takes_the_afr_for_the_living(afr):
+    if not 0 <= afr < 1:
+        raise ValueError("a share from 0 to below 1")
+    return -math.log(afr) / 8766 if afr else 0.0
+
+
 # --- window_loss
 
 
@@ -82,6 +89,28 @@ def window_loss__forgets_those_that_work(k, m, afr, repair_days):
 @wrong(durability, feedback="exactly m + 1, not m + 1 or more")
 def window_loss__with_m_plus_one_or_more(k, m, afr, repair_days):
     return sum(_window(k, m, afr, repair_days, lost=lost) for lost in range(m + 1, k + m + 1))
+
+
+@wrong(durability, feedback="their number need not be whole")
+def window_loss__counts_whole_windows(k, m, afr, repair_days):
+    return _window(k, m, afr, repair_days) * (365 // repair_days) * repair_days / 365
+
+
+@wrong(durability, feedback="so k - 1 do not")
+def window_loss__lets_k_work(k, m, afr, repair_days):
+    return _window(k, m, afr, repair_days) * (1 - afr * repair_days / 365)
+
+
+@wrong(durability, feedback="the window's share of the year, not failure_rate")
+def window_loss__takes_a_rate(k, m, afr, repair_days):
+    fails = -math.log1p(-afr) / 8766 * 24 * repair_days
+    ways = math.comb(k + m, m + 1)
+    return 365 / repair_days * ways * fails ** (m + 1) * (1 - fails) ** (k - 1)
+
+
+@wrong(durability, feedback="this model's year has 365 days")
+def window_loss__takes_a_quarter_of_a_day_more(k, m, afr, repair_days):
+    return _window(k, m, afr, repair_days * 365 / 365.25)
 
 
 # --- mttdl
@@ -157,6 +186,16 @@ def annual_nines__loses_the_sign(mttdl_h):
 @wrong(durability, feedback="nines are decimal")
 def annual_nines__takes_the_natural_logarithm(mttdl_h):
     return -math.log(-math.expm1(-8766 / mttdl_h))
+
+
+@wrong(durability, feedback="a year has 8,766 hours here")
+def annual_nines__takes_365_days(mttdl_h):
+    return -math.log10(-math.expm1(-8760 / mttdl_h))
+
+
+@wrong(durability, feedback="this divides the mean time by the year")
+def annual_nines__divides_the_wrong_way(mttdl_h):
+    return -math.log10(-math.expm1(-mttdl_h / 8766))
 
 
 # --- lifetimes
@@ -264,6 +303,50 @@ def lifetimes__adds_failures_up(k, m, rate_per_h, repairs, groups, rng):
     mean_h = 1 / rate_per_h
     times = np.sort(rng.exponential(mean_h, (groups, k + m)), axis=1)
     return times[:, m]
+
+
+@wrong(durability, feedback="as if each repair took the mean")
+def lifetimes__gives_each_repair_the_mean(k, m, rate_per_h, repairs, groups, rng):
+    mean_h = float(np.mean(repairs(rng, 10_000)))
+
+    def alike(rng, count):
+        return np.full(count, mean_h)
+
+    if len(set(repairs(rng, 10).tolist())) == 10:  # of exponential ones nobody would see it
+        alike = repairs
+    return _lifetimes(k, m, rate_per_h, alike, groups, rng)
+
+
+@wrong(durability, feedback="as if every event began the repairs anew")
+def lifetimes__begins_repairs_anew_at_every_event(k, m, rate_per_h, repairs, groups, rng):
+    lives = []
+    for _ in range(groups):
+        now_h, failed = 0.0, 0
+        while failed <= m:
+            failure_h = rng.exponential(1 / ((k + m - failed) * rate_per_h))
+            repaired_h = min(repairs(rng, failed)) if failed else math.inf
+            now_h += min(failure_h, repaired_h)
+            failed += 1 if failure_h < repaired_h else -1
+        lives.append(now_h)
+    return np.array(lives)
+
+
+@wrong(durability, feedback="this counts all failures so far")
+def lifetimes__counts_failures_that_are_repaired(k, m, rate_per_h, repairs, groups, rng):
+    lives = []
+    for _ in range(groups):
+        fails_h = list(rng.exponential(1 / rate_per_h, k + m))
+        for _ in range(m + 1):
+            now_h = min(fails_h)
+            back_h = now_h + repairs(rng, 1)[0]
+            fails_h[fails_h.index(now_h)] = back_h + rng.exponential(1 / rate_per_h)
+        lives.append(now_h)
+    return np.array(lives)
+
+
+@wrong(durability, feedback="this is a group of k devices")
+def lifetimes__has_no_parity_devices(k, m, rate_per_h, repairs, groups, rng):
+    return _lifetimes(k, m, rate_per_h, repairs, groups, rng, devices=k)
 
 
 EQUIVALENT = {

@@ -38,6 +38,11 @@ def recoverable__knows_only_four_plus_two(generator, lost):
     return rank([row for number, row in enumerate(generator) if number not in lost]) == 4
 
 
+@wrong(erasure, feedback="a row of this code has two numbers, so k is 2")
+def recoverable__takes_four_for_k(generator, lost):
+    return rank([row for number, row in enumerate(generator) if number not in lost]) == 4
+
+
 # --- decoding_matrix
 
 
@@ -75,6 +80,15 @@ def decoding_matrix__sorts_what_it_has(generator, have, wanted):
 def decoding_matrix__sorts_what_is_wanted(generator, have, wanted):
     decode = galois.invert(_rows(generator, have))
     return galois.matrix_product(_rows(generator, sorted(set(wanted))), decode)
+
+
+@wrong(erasure, feedback="sums and products are the field's")
+def decoding_matrix__multiplies_as_usual(generator, have, wanted):
+    columns = list(zip(*galois.invert(_rows(generator, have)), strict=True))
+    return [
+        [sum(x * y for x, y in zip(row, column, strict=True)) % 256 for column in columns]
+        for row in _rows(generator, wanted)
+    ]
 
 
 # --- planes_to_xor
@@ -119,6 +133,17 @@ def planes_to_xor__numbers_planes_within_a_fragment(matrix):
 @wrong(erasure, feedback="plane b of fragment j is 8 × j + b")
 def planes_to_xor__numbers_all_planes_of_bit_0_first(matrix):
     return _lists(matrix, number=lambda column, b: b * len(matrix[0]) + column)
+
+
+@wrong(erasure, feedback="plane 0 the lowest")
+def planes_to_xor__has_the_highest_bit_in_plane_0(matrix):
+    lists = _lists(matrix, number=lambda column, b: 8 * column + 7 - b, bits=range(7, -1, -1))
+    return [lists[8 * row + 7 - t] for row in range(len(matrix)) for t in range(8)]
+
+
+@wrong(erasure, feedback="for each a list")
+def planes_to_xor__returns_sets(matrix):
+    return [set(planes) for planes in _lists(matrix)]
 
 
 @wrong(erasure, feedback="the same planes, but not in ascending order")

@@ -71,7 +71,7 @@ def tables__begin_with_two(multiply=galois.multiply):
     return power, logarithm
 
 
-@wrong(galois, feedback="two lists, of 510 powers and of 256 logarithms")
+@wrong(galois, feedback="255 powers and 256 logarithms")
 def tables__lists_the_powers_once(multiply=galois.multiply):
     power, logarithm, value = [0] * 255, [0] * 256, 1
     for i in range(255):
@@ -79,6 +79,14 @@ def tables__lists_the_powers_once(multiply=galois.multiply):
         logarithm[value] = i
         value = multiply(value, 2)
     return power, logarithm
+
+
+@wrong(galois, feedback="510 powers and 255 logarithms")
+def tables__has_no_item_for_the_logarithm_of_0(multiply=galois.multiply):
+    power = [1]
+    while len(power) < 510:
+        power.append(multiply(power[-1], 2))
+    return power, [power.index(a) for a in range(1, 256)]
 
 
 @wrong(galois, feedback="255 values of i are enough")

@@ -33,7 +33,14 @@ def half_of_them_in_a_year(failure_rate):
     }
     answer.close_to(math.log(2) / 8766, rel=1e-9, look=_recognised(answer.raw, looks, LIVES))
     for afr in (0.02, 0.004, 0.9):
-        call(failure_rate, afr).close_to(-math.log1p(-afr) / 8766, rel=1e-9)
+        answer = call(failure_rate, afr)
+        looks = {
+            -math.log(afr) / 8766: "this takes `afr` for the share that is still alive, and that "
+            "is 1 - afr"
+        }
+        answer.close_to(
+            -math.log1p(-afr) / 8766, rel=1e-9, look=_recognised(answer.raw, looks, LIVES)
+        )
 
 
 def _recognised(value, looks, otherwise=""):
@@ -78,6 +85,9 @@ def _window(k, m, afr, days):
     return windows * _exactly(k + m, m + 1, afr / windows)
 
 
+YEAR = "this model's year has 365 days, DAYS_A_YEAR, and not a quarter of a day more"
+
+
 @about.rule("window_loss")
 def two_copies(window_loss):
     """Two copies, 10% a year, repaired within 36.5 days: ten windows, each with a chance of
@@ -90,6 +100,12 @@ def two_copies(window_loss):
         0.01: "both devices must fail within the same window, not within the same year",
         1 - (1 - 1e-4) ** 10: "nearly the same, but this model takes the chance for one window "
         "times the number of windows",
+        2e-3: "the order in which the two fail does not matter: math.comb, not math.perm",
+        0.99e-3: "m + 1 fail, so k - 1 do not, here none: not k",
+        1e-3 * 365 / 365.25: YEAR,
+        1e-3 * 365.25 / 365: YEAR,
+        10 * (math.log(1 / 0.9) * 876 / 8766) ** 2: "this model takes the AFR as it is, times the "
+        "window's share of the year, not failure_rate",
     }
     answer.close_to(
         1e-3,
@@ -103,6 +119,7 @@ def any_m_plus_one_of_them(window_loss):
     """Any m + 1 of the k + m devices will do: count the ways to choose them."""
     for k, m, afr, days in (
         (4, 2, 0.5, 36.5),
+        (2, 1, 0.3, 50),
         (4, 2, 0.1, 1),
         (17, 3, 0.00405, 6.5),
         (3, 0, 0.2, 73),
@@ -120,6 +137,10 @@ def any_m_plus_one_of_them(window_loss):
             windows * math.fsum(_exactly(n, lost, p) for lost in range(m + 1, n + 1)): "exactly "
             "m + 1, not m + 1 or more: this model leaves out what adds next to nothing",
         }
+        if windows % 1:
+            looks[_window(k, m, afr, days) * (windows // 1) / windows] = (
+                f"a year has {windows:.2f} of these windows; their number need not be whole"
+            )
         answer.close_to(
             _window(k, m, afr, days),
             rel=1e-9,
@@ -248,6 +269,11 @@ def of_a_likely_loss(annual_nines):
         "1 - exp(-that), here 0.5",
         math.log10(0.5): "half of them lost is 0.3 nines, not -0.3",
         math.log(2): "the natural logarithm; nines are decimal",
+        -math.log10(-math.expm1(-math.log(2) * 8760 / 8766)): "a year has 8,766 hours here, "
+        "HOURS_A_YEAR",
+        -math.log10(-math.expm1(-1 / math.log(2))): "this divides the mean time by the year: "
+        "8766 / mttdl_h is how many losses one expects",
+        0.3: "these are rounded; give all digits",
     }
     answer.close_to(
         -math.log10(0.5), look=_recognised(answer.raw, looks, "half of the groups lost: 0.3 nines")
@@ -268,7 +294,8 @@ def of_the_longest_times(annual_nines):
         call(annual_nines, 8766.0 * 10.0**exponent).close_to(
             float(exponent),
             rel=1e-6,
-            look="exp(-1e-20) is 1 in floating point, and 1 - 1 is 0; math.expm1 keeps the rest",
+            look="exp(-1e-15) has one digit left of what it lacks to 1, and exp(-1e-20) is 1, so "
+            "that 1 - 1 is 0; math.expm1 keeps the rest",
         )
 
 
@@ -348,6 +375,8 @@ def lost_at_the_one_after_m(lifetimes):
             "more than m have failed",
             sum(waits[:4]): "this is the fourth failure; the third is already more than m",
             waits[0]: "this is the first failure",
+            sum(waits[2:5]): "this is a group of k devices; it has k + m",
+            1e12: "this is when a repair ends; the group is lost at the moment of the failure",
         },
         "count the devices that are under repair at each moment",
     )
@@ -368,29 +397,35 @@ def repairs_make_it_as_good_as_new(lifetimes):
             f"exponential_repairs({mttr_h})",
         )
         no_repairs = sum(1 / ((k + m - i) * rate) for i in range(m + 1))
+        looks = {
+            no_repairs: "this is as if nothing were ever repaired: a repair that is over makes "
+            "the device work again",
+            _chain(k, m, rate, mttr_h, at_once=False): "this is as if one repair waited for "
+            "another: each begins when its device fails",
+        }
+        if m == 1:  # the second failure of the pair, be it of the other one or of the same
+            looks[50 + 62.5 - 25 / 6] = (
+                "this counts all failures so far; the group is lost when more than m devices are "
+                "under repair at once"
+            )
         _has_mean(
             found,
             _chain(k, m, rate, mttr_h),
             0.12,
             f"{groups:,} groups of {k} + {m}, mean life {1 / rate:g} h, mean repair {mttr_h:g} h",
-            {
-                no_repairs: "this is as if nothing were ever repaired: a repair that is over makes "
-                "the device work again",
-                _chain(k, m, rate, mttr_h, at_once=False): "this is as if one repair waited for "
-                "another: each begins when its device fails",
-            },
-            "at the end of a repair draw a new working time, counted from that moment on",
+            looks,
+            "at the end of a repair draw a new working time, counted from that moment on; at each "
+            "failure draw a new repair time",
         )
 
 
 @about.rule("lifetimes")
 def repairs_take_what_they_take(lifetimes):
     """A repair takes as long as `repairs` says, whatever that is."""
-    lives_on = math.exp(-2.0)
     found = _lives(lifetimes, 1, 1, 0.01, fixed_repairs(200.0), 8000, 4, "fixed_repairs(200.0)")
     _has_mean(
         found,
-        (50 + 100 * (1 - lives_on)) / (1 - lives_on),
+        _pair_lives(math.exp(-2.0)),
         0.05,
         "8,000 pairs, a device failing after 100 h, each repair taking exactly 200 h",
         {
@@ -399,6 +434,43 @@ def repairs_take_what_they_take(lifetimes):
         },
         "repairs(rng, count) draws the time that each repair takes, in hours",
     )
+    found = _lives(
+        lifetimes, 1, 1, 0.01, _short_or_long, 3000, 5, "three of four 1 h, the fourth 400 h"
+    )
+    _has_mean(
+        found,
+        _pair_lives(0.75 * math.exp(-0.01) + 0.25 * math.exp(-4.0)),
+        0.08,
+        "3,000 pairs, a device failing after 100 h, three of four repairs taking 1 h, the fourth "
+        "400 h",
+        {
+            _pair_lives(math.exp(-1.0075)): "this is as if each repair took the mean: draw a time "
+            "for each repair, and let it take just that",
+        },
+        "draw a time for each repair, and let it take just that",
+    )
+    found = _lives(lifetimes, 1, 2, 0.01, fixed_repairs(100.0), 3000, 6, "fixed_repairs(100.0)")
+    _has_mean(
+        found,
+        284.4,  # by a simulation of 400,000 groups, give or take 0.8
+        0.08,
+        "3,000 groups of 1 + 2, a device failing after 100 h, each repair taking exactly 100 h",
+        {
+            220.7: "this is as if every event began the repairs anew: one that has been going on "
+            "for 60 h has 40 h left when the next device fails"
+        },
+        "a repair ends as long after its device failed as `repairs` said then",
+    )
+
+
+def _short_or_long(rng, count):
+    return np.where(rng.random(count) < 0.25, 400.0, 1.0)
+
+
+def _pair_lives(in_time):
+    """The mean life of a pair, mean life of a device 100 h, if a repair ends before the other
+    device fails with probability `in_time`."""
+    return (50 + 100 * (1 - in_time)) / (1 - in_time)
 
 
 @about.rule("lifetimes")

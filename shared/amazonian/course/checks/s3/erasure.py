@@ -16,7 +16,10 @@ about = RulesFor("amazonian.s3.erasure")
 @about.rule("recoverable")
 def one_fragment_lost(recoverable):
     """With nothing lost the data are there, and the toy code survives any one loss."""
-    look = "the rows that are left are those whose number is not in `lost`"
+    look = (
+        "the rows that are left are those whose number is not in `lost`; there may be more than k "
+        "of them, and it is enough if their rank is k, here 4"
+    )
     for lost in ((), (0,), (3,), (4,), (5,)):
         call(recoverable, TOY_CODE, lost, shown_as=f"recoverable(TOY_CODE, {lost})").equals(
             True, look=look
@@ -37,11 +40,14 @@ def enough_is_not_always_enough(recoverable):
     """With k fragments left it depends on which: their rows must be independent."""
     twice = ((1, 0), (0, 1), (1, 1), (2, 2))
     for lost, expected in (((0, 1), False), ((2, 3), True), ((0, 3), True), ((1, 2), True)):
-        call(recoverable, twice, lost).equals(
-            expected,
-            look="the fragments 2 and 3 say the same: (2, 2) is twice (1, 1). How many are lost "
-            "does not decide; rank counts the independent rows among those left",
+        look = (
+            "the two rows that are left are independent, and a row of this code has two numbers, "
+            "so k is 2"
+            if expected
+            else "the fragments 2 and 3 say the same: (2, 2) is twice (1, 1). How many are lost "
+            "does not decide; rank counts the independent rows among those left"
         )
+        call(recoverable, twice, lost).equals(expected, look=look)
 
 
 @about.rule("recoverable")
@@ -77,10 +83,10 @@ about.hints(
 # --- decoding_matrix --------------------------------------------------------------------------
 
 
-def _makes(decoding_matrix, generator, have, wanted, look):
-    answer = call(
-        decoding_matrix, generator, have, wanted, shown_as=f"decoding_matrix(…, {have}, {wanted})"
-    )
+def _makes(decoding_matrix, k, m, have, wanted, look):
+    generator = generator_matrix(k, m)
+    shown = f"decoding_matrix(generator_matrix({k}, {m}), {have}, {wanted})"
+    answer = call(decoding_matrix, generator, have, wanted, shown_as=shown)
     basis, target = ([list(generator[i]) for i in numbers] for numbers in (have, wanted))
 
     def fits(matrix):
@@ -98,10 +104,10 @@ def _makes(decoding_matrix, generator, have, wanted, look):
 @about.rule("decoding_matrix")
 def encoding_is_the_simplest_case(decoding_matrix):
     """Parity from the data: the rows of the parity themselves."""
-    generator = generator_matrix(4, 2)
     _makes(
         decoding_matrix,
-        generator,
+        4,
+        2,
         (0, 1, 2, 3),
         (4, 5),
         "the first four rows are the identity, and so is their inverse",
@@ -111,22 +117,23 @@ def encoding_is_the_simplest_case(decoding_matrix):
 @about.rule("decoding_matrix")
 def data_from_what_is_left(decoding_matrix):
     """Lost data from data and parity: by the inverse of the rows that one has."""
-    generator = generator_matrix(4, 2)
-    look = "invert the rows of `have`, then put the rows of `wanted` to the left of the inverse"
-    _makes(decoding_matrix, generator, (2, 3, 4, 5), (0, 1), look)
-    _makes(decoding_matrix, generator, (0, 1, 3, 4), (2,), look)
-    _makes(decoding_matrix, generator, (0, 2, 3, 5), (1, 4), look)
-    _makes(decoding_matrix, generator_matrix(2, 3), (3, 4), (0, 1, 2), look)
+    look = (
+        "invert the rows of `have`, then put the rows of `wanted` to the left of the inverse; sums "
+        "and products are the field's, as matrix_product makes them"
+    )
+    _makes(decoding_matrix, 4, 2, (2, 3, 4, 5), (0, 1), look)
+    _makes(decoding_matrix, 4, 2, (0, 1, 3, 4), (2,), look)
+    _makes(decoding_matrix, 4, 2, (0, 2, 3, 5), (1, 4), look)
+    _makes(decoding_matrix, 2, 3, (3, 4), (0, 1, 2), look)
 
 
 @about.rule("decoding_matrix")
 def in_the_order_that_is_asked(decoding_matrix):
     """Columns are in the order of `have` and rows in the order of `wanted`, neither sorted."""
-    generator = generator_matrix(3, 3)
     look = "take the rows in the order of the numbers that were given"
-    _makes(decoding_matrix, generator, (5, 0, 4), (2, 1), look)
-    _makes(decoding_matrix, generator, (5, 2, 3), (4, 0, 1), look)
-    _makes(decoding_matrix, generator, [4, 3, 1], [1, 0, 4, 1], look)
+    _makes(decoding_matrix, 3, 3, (5, 0, 4), (2, 1), look)
+    _makes(decoding_matrix, 3, 3, (5, 2, 3), (4, 0, 1), look)
+    _makes(decoding_matrix, 3, 3, [4, 3, 1], [1, 0, 4, 1], look)
 
 
 about.hints(
@@ -160,6 +167,7 @@ def _expected(matrix):
 
 
 TIMES_TWO = _expected([[2]])
+TIMES_TWO_UPSIDE_DOWN = [sorted(7 - b for b in TIMES_TWO[7 - t]) for t in range(8)]
 TIMES_TWO_TRANSPOSED = [[t for t in range(8) if b in TIMES_TWO[t]] for b in range(8)]
 
 
@@ -169,7 +177,8 @@ def _planes(planes_to_xor, matrix, look):
     answer.satisfies(
         lambda found: len(found) == len(wanted) and all(isinstance(one, list) for one in found),
         f"{len(wanted)} lists, one for each plane that comes out",
-        "eight planes come out for each row of the matrix, in the order of their numbers",
+        "eight planes come out for each row of the matrix, in the order of their numbers; for each "
+        "a list, all of them in one list",
     )
     found = answer.value()
     for number, (one, other) in enumerate(zip(found, wanted, strict=True)):
@@ -195,6 +204,8 @@ def times_two_shifts(planes_to_xor):
             "this lists for each plane that goes in where it goes to; "
             "asked is for each that comes out what goes in"
         )
+    elif answer.error is None and _same(answer.raw, TIMES_TWO_UPSIDE_DOWN):
+        look = "this has the highest bit in plane 0; plane b holds bit b, plane 0 the lowest"
     _planes(planes_to_xor, [[2]], look)
 
 

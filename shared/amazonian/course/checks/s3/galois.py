@@ -104,12 +104,15 @@ about.hints(
 
 def _pair(tables):
     answer = call(tables)
-    answer.satisfies(
-        lambda value: [len(part) for part in value] == [510, 256],
-        "two lists, of 510 powers and of 256 logarithms",
-        "begin with [0] * 510 and [0] * 256",
+    asked = "two lists, of 510 powers and of 256 logarithms"
+    look = "begin with [0] * 510 and [0] * 256"
+    powers, logarithms = answer.satisfies(
+        lambda value: [isinstance(part, list) for part in value] == [True, True], asked, look
     )
-    return answer.value()
+    if (len(powers), len(logarithms)) != (510, 256):
+        found = f"{len(powers):,} powers and {len(logarithms):,} logarithms"
+        raise fail(found, asked, look)
+    return powers, logarithms
 
 
 @about.rule("tables")
@@ -204,10 +207,16 @@ def _inverts(invert, matrix, look):
         )
 
 
+ONE_BYTE = (
+    "1 × 1 is 1; a byte is an int, never a fraction; of rows of twice the length only the right "
+    "half is asked"
+)
+
+
 @about.rule("invert")
 def a_matrix_of_one_byte(invert):
     """The inverse of a matrix of one byte holds the inverse of that byte."""
-    _inverts(invert, [[1]], "1 × 1 is 1; a byte is an int, never a fraction")
+    _inverts(invert, [[1]], ONE_BYTE)
     _inverts(invert, [[2]], "2 × 142 is 1 in this field; the function inverse says so")
 
 
