@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from amazonian.s3.database import OutcomeUnknownError, Transaction
 from amazonian.s3.datastore import DataStore
 from amazonian.s3.devices import Device
 from amazonian.s3.errors import S3Error
+from amazonian.s3.holds import Holds
 from amazonian.s3.metadata import (
     EPOCH,
     NULL,
@@ -100,6 +102,7 @@ class Store:
     def __init__(self, metadata: MetadataService, data: DataStore):
         self.metadata, self.data = metadata, data
         self._unnamed: set[str] = set()  # written, but not committed yet
+        self.readers = Holds()  # of versions that are being read, see ``opening``
         self._uncertain: set[str] = set()  # perhaps committed, perhaps not
 
     @classmethod
@@ -187,7 +190,7 @@ class Store:
         """
         for payload in set(payloads) - self._uncertain:
             self._unnamed.discard(payload)
-            self.data.delete(payload)
+            self.readers.when_free(payload, partial(self.data.delete, payload))
 
     # --- versions -----------------------------------------------------------------------------
 
@@ -429,6 +432,7 @@ class Store:
         doomed = set(self.data.payloads())
         doomed -= self._unnamed.copy()
         doomed -= set(self.metadata.live_payloads())
+        doomed = {payload for payload in doomed if payload not in self.readers}
         return self.data.collect(_AllBut(doomed))
 
 

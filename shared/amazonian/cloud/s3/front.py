@@ -2,7 +2,9 @@
 
 import contextlib
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from amazonian.cloud.s3 import (  # noqa: F401 (the imports register the operations)
     bucket_access,
@@ -30,6 +32,7 @@ from amazonian.iam.identities import Identities
 from amazonian.iam.sigv4 import SignatureError, verify
 from amazonian.s3.database import UnavailableError
 from amazonian.s3.errors import S3Error
+from amazonian.s3.opening import VersionGoneError
 from amazonian.s3.reading import PayloadLostError
 from amazonian.s3.store import Store
 from amazonian.s3.writing import NotEnoughDevicesError
@@ -89,8 +92,27 @@ class S3Front:
 
     def perform(self, context: Context) -> Response:
         """Carry out what was prepared; errors become responses too."""
+        return self._answer(context, partial(self._perform, context))
+
+    def _perform(self, context: Context) -> Response:
+        while True:
+            try:
+                return perform(context)
+            except VersionGoneError:  # replaced since it was looked up: as if asked later
+                context.version = context.version_error = None
+
+    def begin(self, context: Context, response: Response) -> Response:
+        """Read the first piece of a streamed body: what prevents that is still an error."""
+
+        def begun() -> Response:
+            response.first = next(response.body, b"")
+            return response
+
+        return self._answer(context, begun)
+
+    def _answer(self, context: Context, work: Callable[[], Response]) -> Response:
         try:
-            response = perform(context)
+            response = work()
         except S3Error as error:
             return self._refuse(context, error)
         except SignatureError as error:  # of a chunk

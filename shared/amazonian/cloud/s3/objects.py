@@ -13,6 +13,7 @@ from amazonian.s3.access import Question
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Version
 from amazonian.s3.naming import check_key
+from amazonian.s3.opening import OpenVersion
 from amazonian.s3.preconditions import check_copy_source
 
 DEFAULT_CHECKSUM = "CRC64NVME"
@@ -163,7 +164,7 @@ class _Copy:
         start: int = 0,
         length: int | None = None,
     ):
-        self._pieces = upload.get(context.store, source, start, length)
+        self._pieces = OpenVersion(context.store, source, start, length)
         self._algorithm = algorithm
         self.checksum: dict[str, str] = {}
 

@@ -9,6 +9,7 @@ from amazonian.cloud.s3.wire import Response, document, http_date
 from amazonian.s3 import checksums, upload
 from amazonian.s3.errors import S3Error
 from amazonian.s3.metadata import Version
+from amazonian.s3.opening import OpenVersion
 from amazonian.s3.preconditions import check_read
 
 OVERRIDABLE = (
@@ -76,7 +77,7 @@ def _read(context: Context, with_body: bool) -> Response:
         return Response(
             status, headers, b"".join(upload.get(context.store, version, start, length))
         )
-    return Response(status, headers, upload.get(context.store, version, start, length), length)
+    return Response(status, headers, OpenVersion(context.store, version, start, length), length)
 
 
 def _overrides(context: Context) -> dict[str, str]:

@@ -88,12 +88,16 @@ class Request:
 
 @dataclass
 class Response:
-    """What goes back: `body` whole, or in pieces with `length` in bytes."""
+    """What goes back: `body` whole, or in pieces with `length` in bytes.
+
+    `first` is what has been read of the pieces already.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | Iterator[bytes] = b""
     length: int | None = None
+    first: bytes = b""
 
 
 # --- XML --------------------------------------------------------------------------------------
