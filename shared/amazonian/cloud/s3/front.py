@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -73,7 +74,8 @@ class S3Front:
         try:
             if sigv2.is_signed_so(request.signed):
                 request.headers = {**sigv2.headers_in_query(request.query), **request.headers}
-                signature = sigv2.verify(request.signed, secret_of, moment)
+                signed = replace(request.signed, path=request.resource)
+                signature = sigv2.verify(signed, secret_of, moment)
             else:
                 signature = verify(request.signed, secret_of, moment)
             if signature is not None:
