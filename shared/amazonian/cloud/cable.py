@@ -43,6 +43,9 @@ class Cable:
 
     def close(self) -> None:
         """Cut the line for good."""
+        self.cut_after(0)
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._listening.close()
         self._hang_up()
 
@@ -66,6 +69,9 @@ class Cable:
                 continue
             with self._lock:
                 self._open |= {client, server}
+            if self.is_cut:  # meanwhile
+                self._hang_up()
+                continue
             for source, target in ((client, server), (server, client)):
                 pump = threading.Thread(target=self._pump, args=(source, target, source is client))
                 pump.daemon = True

@@ -146,13 +146,16 @@ class Application:
         prepared = self._s3.prepare(request)
         if not isinstance(prepared, Context):
             return prepared
-        operation = prepared.operation
+        operation, loop = prepared.operation, asyncio.get_running_loop()
         if operation and operation.quick and self.store.metadata.database.local:
-            return self._s3.perform(prepared)
-        if not body.ended and not _awaits_permission(headers):
-            await body.begin()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._s3.perform, prepared)
+            response = self._s3.perform(prepared)
+        else:
+            if not body.ended and not _awaits_permission(headers):
+                await body.begin()
+            response = await loop.run_in_executor(self._threads, self._s3.perform, prepared)
+        if isinstance(response.body, bytes):
+            return response
+        return await loop.run_in_executor(self._threads, self._s3.begin, prepared, response)
 
     async def _call(self, scope: dict, headers: dict[str, str], body: IncomingBody) -> Response:
         pieces = b""
@@ -189,6 +192,10 @@ class Application:
         loop = asyncio.get_running_loop()
         pieces = iter(body)
         try:
+            if response.first:
+                await send(
+                    {"type": "http.response.body", "body": response.first, "more_body": True}
+                )
             while (
                 piece := await loop.run_in_executor(self._threads, next, pieces, None)
             ) is not None:

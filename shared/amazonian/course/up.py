@@ -10,6 +10,7 @@ from pathlib import Path
 from amazonian.cloud.endpoint import REGION, Application, listen, server
 from amazonian.course import catalogue, exercises, progress
 from amazonian.iam.identities import Identities
+from amazonian.s3.database import UnavailableError
 from amazonian.s3.housekeeping import at_intervals
 from amazonian.s3.lifecycle import Lifecycle
 from amazonian.s3.store import Store
@@ -32,9 +33,13 @@ def up(port: int, data: Path, users: Path | None, dsn: str | None, mine: bool) -
         mine: put the learner's kept answers in the place of the course's.
 
     Raises:
-        UpError: the port is taken, the folder is in use, or the users file is malformed.
+        UpError: the port is taken, the folder is in use or can't be made, the users file is
+            malformed, or the database is out of reach.
     """
-    data.mkdir(parents=True, exist_ok=True)
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UpError(f"{data} can't be made ({error.strerror}); name another: --data") from None
     with (data / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -48,7 +53,11 @@ def up(port: int, data: Path, users: Path | None, dsn: str | None, mine: bool) -
         keys = _keys(identities, data, users)
         if mine:
             print(f"On your own answers: {', '.join(put_mine()) or 'none yet'}")
-        store = Store.open(data, dsn=dsn)
+        try:
+            store = Store.open(data, dsn=dsn)
+        except UnavailableError as error:
+            told = " ".join(str(error).split())
+            raise UpError(f"{told} (--dsn names the database, without it that is a file)") from None
         store.collect()
         application = Application(store, identities)
         running = server(application)

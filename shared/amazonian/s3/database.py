@@ -208,7 +208,7 @@ class PostgresDatabase:
     def _connect(self) -> Any:
         try:
             return self._psycopg.connect(self._dsn, autocommit=True)
-        except self._psycopg.OperationalError as error:
+        except self._psycopg.Error as error:  # out of reach, or a DSN that is none
             raise UnavailableError(f"The metadata's database: {error}") from error
 
     def _write_one(self, sql: str, parameters: Sequence[Any]) -> list[Row]:

@@ -1,5 +1,6 @@
 """The store on SQLite and on PostgreSQL: versions, uploads, races, and what is left behind."""
 
+import gc
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from amazonian.s3 import multipart, upload
 from amazonian.s3.completion import Claims
 from amazonian.s3.database import OutcomeUnknownError, UnavailableError
 from amazonian.s3.devices import Device
+from amazonian.s3.download import Download
 from amazonian.s3.errors import S3Error
 from amazonian.s3.faults import FaultyDevice
 from amazonian.s3.metadata import EPOCH, Bucket, Details, Version
@@ -23,7 +25,8 @@ from amazonian.s3.multipart import ListedPart
 from amazonian.s3.payloads import INLINE_BYTES, Bytes
 from amazonian.s3.powercuts import powered
 from amazonian.s3.preconditions import Conditions
-from amazonian.s3.store import Store
+from amazonian.s3.reading import PayloadLostError
+from amazonian.s3.store import Store, VersionGoneError
 from amazonian.s3.writing import NoSpaceError, PayloadWriter
 
 PATIENCE_S = 10.0
@@ -152,6 +155,46 @@ def test_a_reader_that_has_begun_ends_with_the_bytes_it_began_with(store) -> Non
     put(store, "k", b"other")
     store.delete("b", "k")
     assert begun + b"".join(reading) == data
+    assert payloads(store) == []
+
+
+def test_an_open_version_stays_until_its_last_reader_is_done(store) -> None:
+    begun = store.create_upload("b", "k", Details())
+    parts = [bytes([n]) * 20 for n in range(3)]
+    for number, part in enumerate(parts, 1):
+        store.put_part(begun, number, Bytes(part))
+    listed = [ListedPart(p.number, p.etag) for p in store.metadata.parts(begun.upload_id)]
+    version = store.complete_upload("b", "k", begun.upload_id, listed)
+    reading, other = Download(store, version), Download(store, version, 30)
+    assert next(reading) == parts[0]
+    store.delete("b", "k")
+    assert store.collect() == []
+    with pytest.raises(VersionGoneError):
+        Download(store, version)
+    assert b"".join(reading) == parts[1] + parts[2]
+    assert sorted(payloads(store)) == sorted(version.payloads)
+    assert b"".join(other) == b"".join(parts)[30:]
+    assert payloads(store) == []
+    with pytest.raises(VersionGoneError):
+        Download(store, version)
+
+
+@pytest.mark.parametrize("ends", ["closed", "forgotten", "failed"])
+def test_a_reader_that_ends_early_lets_the_version_go(store, ends) -> None:
+    reading = Download(store, put(store, "k", bytes(LARGE)))
+    if ends == "failed":
+        for device in store.data.devices:
+            device.path.rename(device.path.with_suffix(".gone"))
+        with pytest.raises(PayloadLostError):
+            next(reading)
+        for device in store.data.devices:
+            device.path.with_suffix(".gone").rename(device.path)
+    elif ends == "closed":
+        reading.close()
+    else:
+        del reading
+        gc.collect()
+    store.delete("b", "k")
     assert payloads(store) == []
 
 

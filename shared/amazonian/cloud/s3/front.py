@@ -2,7 +2,10 @@
 
 import contextlib
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from amazonian.cloud.s3 import (  # noqa: F401 (the imports register the operations)
     accesslog,
@@ -75,7 +78,8 @@ class S3Front:
         try:
             if sigv2.is_signed_so(request.signed):
                 request.headers = {**sigv2.headers_in_query(request.query), **request.headers}
-                signature = sigv2.verify(request.signed, secret_of, moment)
+                signed = replace(request.signed, path=request.resource)
+                signature = sigv2.verify(signed, secret_of, moment)
             else:
                 signature = verify(request.signed, secret_of, moment)
             if signature is not None:
@@ -93,9 +97,21 @@ class S3Front:
             raise S3Error("AccessDenied", f"{chosen.subresource} was not signed with the URL.")
 
     def perform(self, context: Context) -> Response:
-        """Carry out what was prepared; errors become responses too."""
+        """Carry out what was prepared; errors become responses too. What streams is begun next."""
+        return self._answer(context, partial(self._perform_again, context))
+
+    def begin(self, context: Context, response: Response) -> Response:
+        """Read the first piece of a streamed body: what prevents that is still an error."""
+
+        def begun() -> Response:
+            response.first = next(response.body, b"")
+            return response
+
+        return self._answer(context, begun)
+
+    def _answer(self, context: Context, work: Callable[[], Response]) -> Response:
         try:
-            response = self._perform_again(context)
+            response = work()
         except S3Error as error:
             return self._refuse(context, error)
         except SignatureError as error:  # of a chunk
@@ -108,6 +124,8 @@ class S3Front:
         except Exception:
             log.exception("%s %s", context.request.method, context.request.path)
             return self._refuse(context, S3Error("InternalError", "We met an internal error."))
+        if not isinstance(response.body, bytes) and response.first is None:
+            return response  # there may be no first piece: see `begin`
         return self._finish(context, response)
 
     def _perform_again(self, context: Context) -> Response:

@@ -24,7 +24,8 @@ class Request:
     """One HTTP request to S3, before anything of it has been believed.
 
     Args:
-        path, query: as on the request line, percent-encoded.
+        path, query: as on the request line, percent-encoded. `resource` is the path with the
+            bucket in it, wherever the request names that.
         headers: lower-case names; repeated ones joined by a comma.
         body: the raw body, in chunks; read at most once.
     """
@@ -43,6 +44,7 @@ class Request:
         path = self.path
         if host.endswith(".localhost"):  # virtual-hosted: the bucket stands in the host's name
             path = f"/{host.removesuffix('.localhost').removesuffix('.s3')}{path}"
+        self.resource = path
         bucket, _, key = path.lstrip("/").partition("/") if path[:2] != "//" else ("", "", "")
         try:
             self.bucket = unquote(bucket, errors="strict")
@@ -88,12 +90,16 @@ class Request:
 
 @dataclass
 class Response:
-    """What goes back: `body` whole, or in pieces with `length` in bytes."""
+    """What goes back: `body` whole, or in pieces with `length` in bytes.
+
+    `first` is the first piece, once it has been read.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | Iterator[bytes] = b""
     length: int | None = None
+    first: bytes | None = None
 
 
 # --- XML --------------------------------------------------------------------------------------
