@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 PIECE_BYTES = 2**20
 THREADS = 32
 LARGEST_CALL_BYTES = 10 * 2**20
+LARGEST_HEADERS_BYTES = 16 * 2**10
+IDLE_S = 20.0
 REGION = "us-east-1"
 _SCOPE = re.compile(r"Credential=[^,]*?/\d{8}/[^/,]*/([^/,]+)/aws4_request")
 
@@ -46,12 +48,16 @@ class ClientGoneError(Exception):
 
 
 class IncomingBody:
-    """A request's body, pulled from the event loop by the thread that works on it."""
+    """A request's body, pulled from the event loop by the thread that works on it.
 
-    def __init__(self, receive: Any, loop: asyncio.AbstractEventLoop):
-        self._receive, self._loop = receive, loop
+    Args:
+        idle_s: how long to wait for more of it; a client must not hold a thread for ever.
+    """
+
+    def __init__(self, receive: Any, loop: asyncio.AbstractEventLoop, idle_s: float):
+        self._receive, self._loop, self._idle_s = receive, loop, idle_s
         self._first = b""
-        self.begun = self.ended = False
+        self.begun = self.ended = self.stalled = False
 
     async def begin(self) -> None:
         """Take what arrives first, so that a small body is all there."""
@@ -61,7 +67,11 @@ class IncomingBody:
         self.begun = True
         pieces, size = [], 0
         while not self.ended and size < PIECE_BYTES:
-            message = await self._receive()
+            try:
+                message = await asyncio.wait_for(self._receive(), self._idle_s)
+            except TimeoutError:
+                self.stalled = self.ended = True
+                raise S3Error("RequestTimeout", f"Nothing came for {self._idle_s:g} s.") from None
             if message["type"] == "http.disconnect":
                 raise ClientGoneError
             pieces.append(message.get("body", b""))
@@ -88,10 +98,14 @@ class IncomingBody:
 
 
 class Application:
-    """The ASGI application."""
+    """The ASGI application.
 
-    def __init__(self, store: Store, identities: Identities):
-        self.store, self.identities = store, identities
+    Args:
+        idle_s: how long a client may send nothing in the middle of a body.
+    """
+
+    def __init__(self, store: Store, identities: Identities, idle_s: float = IDLE_S):
+        self.store, self.identities, self._idle_s = store, identities, idle_s
         self._s3 = S3Front(store, identities)
         clock = store.metadata.clock
         self._gateway = Gateway({"iam": IAM(identities), "sts": STS(identities)}, identities, clock)
@@ -110,22 +124,29 @@ class Application:
             return
         headers = _headers(scope["headers"])
         loop = asyncio.get_running_loop()
-        body = IncomingBody(receive, loop)
+        body = IncomingBody(receive, loop, self._idle_s)
         # Who asks whether to go on is told so by the first look at the body, be it empty.
         expects = _awaits_permission(headers)
         has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         body.ended = not (has_body or expects)
-        with contextlib.suppress(ClientGoneError):
-            service = _SCOPE.search(headers.get("authorization", ""))
-            if service and service[1] != "s3" and self._gateway.serves(service[1]):
-                response = await self._call(scope, headers, body)
-            else:
-                response = await self._answer_s3(scope, headers, body)
-            if expects and not body.begun:  # it still holds the body back: end the connection
+        with contextlib.suppress(ClientGoneError, S3Error):
+            try:
+                response = await self._answer(scope, headers, body)
+            except S3Error as error:  # before there was a request that the front could answer
+                response = error_response(error, Request(scope["method"], "/", "", headers))
+            if body.stalled or (expects and not body.begun):  # the rest may never come
                 response.headers["connection"] = "close"
                 body.ended = True
             await self._send(response, scope["method"], send)
             await body.rest()
+
+    async def _answer(self, scope: dict, headers: dict[str, str], body: IncomingBody) -> Response:
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEADERS_BYTES:
+            raise S3Error("RequestHeaderSectionTooLarge", MaxSizeAllowed=LARGEST_HEADERS_BYTES)
+        service = _SCOPE.search(headers.get("authorization", ""))
+        if service and service[1] != "s3" and self._gateway.serves(service[1]):
+            return await self._call(scope, headers, body)
+        return await self._answer_s3(scope, headers, body)
 
     async def _answer_s3(
         self, scope: dict, headers: dict[str, str], body: IncomingBody
@@ -139,11 +160,7 @@ class Application:
             body,
             (scope.get("client") or ("127.0.0.1",))[0],
         )
-        try:
-            request = Request(*arguments)
-        except S3Error as error:
-            return error_response(error, Request(scope["method"], "/", "", headers))
-        prepared = self._s3.prepare(request)
+        prepared = self._s3.prepare(Request(*arguments))
         if not isinstance(prepared, Context):
             return prepared
         operation, loop = prepared.operation, asyncio.get_running_loop()
@@ -308,7 +325,10 @@ def listen(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
 
 @contextlib.contextmanager
 def serve(
-    store: Store | None = None, identities: Identities | None = None, port: int = 0
+    store: Store | None = None,
+    identities: Identities | None = None,
+    port: int = 0,
+    idle_s: float = IDLE_S,
 ) -> Iterator[Endpoint]:
     """Serve a store from this process while a ``with`` block runs.
 
@@ -318,6 +338,7 @@ def serve(
         store: by default an empty one in a temporary folder.
         identities: by default one account, whose keys the endpoint carries.
         port: on 127.0.0.1; 0: any that is free.
+        idle_s: see :class:`Application`.
     """
     with contextlib.ExitStack() as cleanup:
         if store is None:
@@ -326,7 +347,7 @@ def serve(
             cleanup.callback(store.close)
         identities = identities or Identities()
         _, key, secret = identities.make_account("learner", "learner@example.com")
-        application = Application(store, identities)
+        application = Application(store, identities, idle_s)
         cleanup.callback(application.close)
         listening = listen(port)
         running = server(application)
