@@ -113,8 +113,8 @@ class Writers:
                 try:
                     put = self._put_parts if parts else self._put
                     put(server.s3, key, payload(key, *wish))
-                except (BotoCoreError, ClientError, OSError):
-                    return
+                except (BotoCoreError, ClientError, OSError, KeyError):
+                    return  # KeyError: the answer began, and what it should have told is missing
                 with self._lock:
                     kept.acknowledged, kept.unanswered = wish, []
                     self.acknowledged += 1
