@@ -15,7 +15,7 @@ from amazonian.iam.identities import Caller, Identities
 from amazonian.iam.policy import AccessRequest, Effect, Policy
 from amazonian.s3 import acl
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Bucket, Details
+from amazonian.s3.records import Bucket, Details
 
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 OWNER_ENFORCED = "BucketOwnerEnforced"

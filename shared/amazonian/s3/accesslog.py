@@ -15,8 +15,8 @@ from amazonian.iam import policy
 from amazonian.iam.policy import AccessRequest, Effect, Principal
 from amazonian.s3 import access, acl, upload
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Bucket, Details
 from amazonian.s3.payloads import Bytes
+from amazonian.s3.records import Bucket, Details
 from amazonian.s3.store import Store
 
 log = logging.getLogger(__name__)

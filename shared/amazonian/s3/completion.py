@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from amazonian.s3 import checksums, multipart
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Part, Upload, Version
+from amazonian.s3.records import Part, Upload, Version
 
 DEFAULT_ALGORITHM = "CRC64NVME"
 """Of the checksum that S3 computes where the client asked for none."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from amazonian.s3 import upload
-from amazonian.s3.metadata import Version
+from amazonian.s3.records import Version
 from amazonian.s3.store import Store
 
 

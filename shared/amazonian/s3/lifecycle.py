@@ -14,8 +14,8 @@ from operator import attrgetter
 from typing import Any
 
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Bucket, Upload, Version
 from amazonian.s3.preconditions import DELETE_ALWAYS, DeleteConditions
+from amazonian.s3.records import Bucket, Upload, Version
 from amazonian.s3.store import Store
 
 DAY = timedelta(days=1)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Part
+from amazonian.s3.records import Part
 
 SMALLEST_PART_BYTES = 5 * 2**20
 LARGEST_PART_BYTES = 5 * 2**30

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Bucket, Details, Version
+from amazonian.s3.records import Bucket, Details, Version
 
 MODES = ("GOVERNANCE", "COMPLIANCE")
 LONGEST = {"days": 36_500, "years": 100}

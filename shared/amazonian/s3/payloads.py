@@ -14,7 +14,7 @@ from typing import Protocol
 
 from amazonian.s3.datastore import DataStore
 from amazonian.s3.holds import Holds
-from amazonian.s3.metadata import Segment
+from amazonian.s3.records import Segment
 
 INLINE_BYTES = 4096
 """Objects up to this size live in the metadata service, at one flush instead of six files."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Version
+from amazonian.s3.records import Version
 
 
 @dataclass(frozen=True)

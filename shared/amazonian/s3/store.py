@@ -21,14 +21,7 @@ from amazonian.s3.devices import Device
 from amazonian.s3.errors import S3Error
 from amazonian.s3.holds import DeletedError
 from amazonian.s3.metadata import (
-    EPOCH,
-    NULL,
-    Bucket,
-    Details,
     MetadataService,
-    Part,
-    Upload,
-    Version,
     delete_upload,
     find,
     find_parts,
@@ -46,6 +39,7 @@ from amazonian.s3.preconditions import (
     check_delete,
     check_write,
 )
+from amazonian.s3.records import EPOCH, NULL, Bucket, Details, Part, Upload, Version
 
 
 class VersionGoneError(Exception):

@@ -6,9 +6,9 @@ Before either, the front has asked ``amazonian.iam`` whether the request may be 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from amazonian.s3.metadata import Details, Version
 from amazonian.s3.payloads import Body
 from amazonian.s3.preconditions import ALWAYS, Conditions
+from amazonian.s3.records import Details, Version
 from amazonian.s3.store import Store
 
 NO_DETAILS = Details()

@@ -10,8 +10,8 @@ import pytest
 from amazonian.resilience.clock import SimulatedClock
 from amazonian.s3 import upload
 from amazonian.s3.lifecycle import Lifecycle, after
-from amazonian.s3.metadata import EPOCH, Bucket, Details, with_setting
 from amazonian.s3.payloads import Bytes
+from amazonian.s3.records import EPOCH, Bucket, Details, with_setting
 from amazonian.s3.store import Store
 
 DAY_S = 86_400

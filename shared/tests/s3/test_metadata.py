@@ -11,21 +11,7 @@ from crew import in_threads
 
 from amazonian.s3 import checksums, naming
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import (
-    EPOCH,
-    Bucket,
-    Details,
-    MetadataService,
-    Part,
-    Segment,
-    Upload,
-    Version,
-    after,
-    find,
-    insert,
-    remove,
-    with_setting,
-)
+from amazonian.s3.metadata import MetadataService, after, find, insert, remove
 from amazonian.s3.preconditions import (
     Conditions,
     DeleteConditions,
@@ -35,6 +21,16 @@ from amazonian.s3.preconditions import (
     check_write,
     etag_matches,
     parse_date,
+)
+from amazonian.s3.records import (
+    EPOCH,
+    Bucket,
+    Details,
+    Part,
+    Segment,
+    Upload,
+    Version,
+    with_setting,
 )
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from amazonian.s3 import multipart
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import EPOCH, Part
 from amazonian.s3.multipart import ListedPart
+from amazonian.s3.records import EPOCH, Part
 
 MIB, GIB, TIB = 2**20, 2**30, 2**40
 

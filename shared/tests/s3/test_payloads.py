@@ -8,10 +8,10 @@ import pytest
 from amazonian.s3 import upload
 from amazonian.s3.download import Download
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import EPOCH, Bucket, Details, Version
 from amazonian.s3.multipart import ListedPart
 from amazonian.s3.payloads import Bytes
 from amazonian.s3.preconditions import Conditions
+from amazonian.s3.records import EPOCH, Bucket, Details, Version
 from amazonian.s3.store import Store, VersionGoneError
 
 PART = 5 * 2**20

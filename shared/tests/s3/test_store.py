@@ -20,12 +20,12 @@ from amazonian.s3.devices import Device
 from amazonian.s3.download import Download
 from amazonian.s3.errors import S3Error
 from amazonian.s3.faults import FaultyDevice
-from amazonian.s3.metadata import EPOCH, Bucket, Details, Version
 from amazonian.s3.multipart import ListedPart
 from amazonian.s3.payloads import INLINE_BYTES, Bytes
 from amazonian.s3.powercuts import powered
 from amazonian.s3.preconditions import Conditions
 from amazonian.s3.reading import PayloadLostError
+from amazonian.s3.records import EPOCH, Bucket, Details, Version
 from amazonian.s3.store import Store, VersionGoneError
 from amazonian.s3.writing import NoSpaceError, PayloadWriter
 

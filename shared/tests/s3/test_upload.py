@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from amazonian.s3 import upload
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import EPOCH, Bucket, Details, Segment, Version
 from amazonian.s3.payloads import Bytes, Stored
 from amazonian.s3.powercuts import powered
 from amazonian.s3.preconditions import Conditions
+from amazonian.s3.records import EPOCH, Bucket, Details, Segment, Version
 from amazonian.s3.store import Store
 
 

@@ -19,7 +19,7 @@ from amazonian.iam.identities import Identities
 from amazonian.s3 import accesslog
 from amazonian.s3.accesslog import Destination
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Bucket
+from amazonian.s3.records import Bucket
 
 DATE_SOURCES = ("EventTime", "DeliveryTime")
 _FORMAT = "TargetObjectKeyFormat"

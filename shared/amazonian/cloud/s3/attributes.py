@@ -9,8 +9,8 @@ from amazonian.cloud.s3.operations import Context
 from amazonian.cloud.s3.wire import http_date, parse_iso
 from amazonian.s3 import lifecycle, objectlock
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import NULL, Details, Version
 from amazonian.s3.preconditions import Conditions, parse_date
+from amazonian.s3.records import NULL, Details, Version
 
 SYSTEM_HEADERS = (
     "content-type",

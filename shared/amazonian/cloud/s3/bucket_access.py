@@ -9,7 +9,7 @@ from amazonian.cloud.s3.wire import Response, child_text, document, parse_docume
 from amazonian.iam.policy import MalformedPolicyError, Policy
 from amazonian.s3 import access
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import with_setting
+from amazonian.s3.records import with_setting
 
 # --- policy -----------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ from amazonian.cloud.s3.wire import Response, child_text, document, parse_docume
 from amazonian.s3 import access, objectlock
 from amazonian.s3.acl import canned
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Bucket, with_setting
 from amazonian.s3.naming import check_bucket_name
+from amazonian.s3.records import Bucket, with_setting
 
 DEFAULT_REGION = "us-east-1"
 MOST_BUCKETS = 1000

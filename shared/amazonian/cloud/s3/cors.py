@@ -9,7 +9,7 @@ from amazonian.cloud.s3.buckets import set_setting
 from amazonian.cloud.s3.operations import Context, operation
 from amazonian.cloud.s3.wire import Request, Response, child_text, document, parse_document
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Bucket
+from amazonian.s3.records import Bucket
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
 MOST_RULES = 100

@@ -11,7 +11,7 @@ from amazonian.cloud.s3.wire import XSI, Response, child_text, document, parse_d
 from amazonian.s3 import access
 from amazonian.s3.acl import GROUPS, PERMISSIONS, Grant, canned, grant
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import with_setting
+from amazonian.s3.records import with_setting
 
 _GRANT_HEADERS = {
     "x-amz-grant-read": "READ",

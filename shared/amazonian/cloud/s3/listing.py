@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from amazonian.cloud.s3.operations import Context, operation
 from amazonian.cloud.s3.wire import Request, Response, document, url_encoded
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Version, after
+from amazonian.s3.metadata import after
+from amazonian.s3.records import Version
 
 MOST_KEYS = 1000
 Entry = TypeVar("Entry")

@@ -6,7 +6,7 @@ from amazonian.cloud.s3.listing import owner_element, position_in, token_for
 from amazonian.cloud.s3.operations import Context, operation
 from amazonian.cloud.s3.wire import Response, document
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import EPOCH, Bucket
+from amazonian.s3.records import EPOCH, Bucket
 
 MOST_BUCKETS = 10_000
 _ALL = Bucket("*", "", EPOCH, "")

@@ -13,7 +13,7 @@ from amazonian.cloud.s3.listing import (
 from amazonian.cloud.s3.operations import Context, operation
 from amazonian.cloud.s3.wire import Response, document
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Version
+from amazonian.s3.records import Version
 
 _NEWEST = 2**62
 """Above every sequence number: where the marked version has been deleted meanwhile, the page

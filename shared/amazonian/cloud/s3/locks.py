@@ -17,7 +17,7 @@ from amazonian.cloud.s3.wire import (
 )
 from amazonian.s3 import objectlock
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Details, Version
+from amazonian.s3.records import Details, Version
 
 
 @operation(

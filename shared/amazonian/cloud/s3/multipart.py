@@ -11,9 +11,9 @@ from amazonian.cloud.s3.wire import Response, child_text, document, need_text, p
 from amazonian.s3 import checksums
 from amazonian.s3.completion import Claims, algorithm_of
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Upload
 from amazonian.s3.multipart import MOST_PARTS, ListedPart
 from amazonian.s3.naming import check_key
+from amazonian.s3.records import Upload
 
 _COPY_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 

@@ -13,9 +13,9 @@ from amazonian.s3 import access, checksums, upload
 from amazonian.s3.access import Question
 from amazonian.s3.download import Download
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Version
 from amazonian.s3.naming import check_key
 from amazonian.s3.preconditions import check_copy_source
+from amazonian.s3.records import Version
 from amazonian.s3.store import Store
 
 DEFAULT_CHECKSUM = "CRC64NVME"

@@ -16,7 +16,7 @@ from amazonian.iam.sigv4 import Signature
 from amazonian.s3 import access
 from amazonian.s3.access import Question
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Bucket, Version
+from amazonian.s3.records import Bucket, Version
 from amazonian.s3.store import Store
 
 

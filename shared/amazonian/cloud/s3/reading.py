@@ -9,8 +9,8 @@ from amazonian.cloud.s3.wire import Response, document, http_date
 from amazonian.s3 import checksums
 from amazonian.s3.download import Download
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Version
 from amazonian.s3.preconditions import check_read
+from amazonian.s3.records import Version
 
 OVERRIDABLE = (
     "cache-control",

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from amazonian.s3 import upload
-from amazonian.s3.metadata import Version
 from amazonian.s3.preconditions import ALWAYS
+from amazonian.s3.records import Version
 from wrong_answers import wrong
 
 upload_get = upload.get

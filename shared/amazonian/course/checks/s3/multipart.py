@@ -17,8 +17,8 @@ from amazonian.course.evidence import (
 )
 from amazonian.course.rules import RulesFor
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Part, Segment
 from amazonian.s3.multipart import ListedPart
+from amazonian.s3.records import Part, Segment
 
 about = RulesFor("amazonian.s3.multipart")
 

@@ -7,9 +7,9 @@ from typing import Any
 from amazonian.course.evidence import call, fail, given, scenario
 from amazonian.course.rules import RulesFor
 from amazonian.s3.errors import S3Error
-from amazonian.s3.metadata import Details, Segment, Version
 from amazonian.s3.payloads import Bytes, Stored
 from amazonian.s3.preconditions import ALWAYS, Conditions
+from amazonian.s3.records import Details, Segment, Version
 
 about = RulesFor("amazonian.s3.upload")
 
