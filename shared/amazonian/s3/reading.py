@@ -8,6 +8,7 @@ Source for asking others after a bound: J. Dean and L. A. Barroso, "The Tail at 
 Communications of the ACM 56(2), 2013.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
@@ -190,7 +191,7 @@ class StripeRead:
 
 
 class PayloadReader(Iterator[bytes]):
-    """Pieces of a payload, a stripe's share each, checked. Close it, or read it to its end.
+    """Pieces of a payload, a cell each or a part of one, checked. Close it, or read it to its end.
 
     Args:
         sources: where from.
@@ -206,6 +207,7 @@ class PayloadReader(Iterator[bytes]):
         on_close: Callable[[], None] = lambda: None,
     ):
         self.sources, self._on_close, self._ahead = sources, on_close, None
+        self._ready: deque[bytes] = deque()
         total = sources.layout.length
         stop = total if length is None else min(start + length, total)
         self._shares = _shares(sources.layout, start, stop)
@@ -223,6 +225,8 @@ class PayloadReader(Iterator[bytes]):
 
     def __next__(self) -> bytes:
         """Raises: PayloadLostError: too few sound fragments are left."""
+        if self._ready:
+            return self._ready.popleft()
         if self._ahead is None:
             self.close()
             raise StopIteration
@@ -233,8 +237,12 @@ class PayloadReader(Iterator[bytes]):
         except BaseException:
             self.close()
             raise
-        piece = b"".join(cells[index] for index in read.wanted)
-        return piece if len(piece) == length else piece[skip : skip + length]
+        pieces = [cells[index] for index in read.wanted]
+        surplus = sum(map(len, pieces)) - skip - length  # padding, or what is not wanted any more
+        pieces[-1] = pieces[-1][: len(pieces[-1]) - surplus]
+        pieces[0] = pieces[0][skip:]
+        self._ready.extend(pieces)
+        return self._ready.popleft()
 
     def close(self) -> None:
         """Read nothing more; the payload may be removed now."""

@@ -80,12 +80,15 @@ class Context:
 
     def may(self, action: str, permission: str | None = None, **changes: Any) -> bool:
         """Whether the caller may also do this, on the same bucket and key."""
-        arguments = {
-            "bucket": self.bucket,
-            "key": self.request.key or None,
-            "context": self.conditions,
-        }
-        question = Question(action, permission, **arguments | changes)
+        arguments = {"bucket": self.bucket, "key": self.request.key or None} | changes
+        # Of a root's requests no policy speaks but the bucket's: most need no conditions.
+        if "context" not in arguments and (
+            self.caller is None
+            or not self.caller.is_root
+            or "policy" in arguments["bucket"].settings
+        ):
+            arguments["context"] = self.conditions
+        question = Question(action, permission, **arguments)
         return access.may(self.identities, self.caller, question)
 
     def need(self, action: str, permission: str | None = None, **changes: Any) -> None:
