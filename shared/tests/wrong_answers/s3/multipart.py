@@ -152,6 +152,23 @@ def chosen_parts__tests_part_by_part(listed, uploaded, smallest=5 * 2**20):
     return [uploaded[part.number] for part in listed]
 
 
+@wrong(multipart, feedback="look at all numbers before any ETag")
+def chosen_parts__tests_number_and_etag_together(listed, uploaded, smallest=5 * 2**20):
+    if not listed:
+        raise S3Error("MalformedXML")
+    before = 0
+    for part in listed:
+        if part.number <= before:
+            raise S3Error("InvalidPartOrder")
+        before = part.number
+        if part.number not in uploaded or uploaded[part.number].etag != part.etag:
+            raise S3Error("InvalidPart")
+    parts = [uploaded[part.number] for part in listed]
+    if any(part.size < smallest for part in parts[:-1]):
+        raise S3Error("EntityTooSmall")
+    return parts
+
+
 # --- send_missing
 
 

@@ -240,6 +240,7 @@ def the_first_rule_that_is_broken_is_named(chosen_parts):
     what = "uploaded parts 1 and 2 of 3 and 10 bytes"
     for numbers, code, look in (
         ("2 1x", "InvalidPartOrder", "order before ETags"),
+        ("2x 1", "InvalidPartOrder", "look at all numbers before any ETag"),
         ("2 1", "InvalidPartOrder", "order before sizes"),
         ("1 2x", "InvalidPart", "look at all ETags before any size"),
         ("1 4", "InvalidPart", "look for all parts before any size"),
