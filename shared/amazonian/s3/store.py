@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from amazonian.resilience.clock import Clock
+from amazonian.resilience.database import OutcomeUnknownError, Transaction
 from amazonian.s3 import multipart, objectlock
 from amazonian.s3.completion import NO_CLAIMS, Claims, assemble
-from amazonian.s3.database import OutcomeUnknownError, Transaction
 from amazonian.s3.datastore import DataStore
 from amazonian.s3.devices import Device
 from amazonian.s3.errors import S3Error

@@ -13,9 +13,9 @@ import pytest
 from crew import in_threads
 
 from amazonian.resilience.clock import SimulatedClock
+from amazonian.resilience.database import OutcomeUnknownError, UnavailableError
 from amazonian.s3 import multipart, upload
 from amazonian.s3.completion import Claims
-from amazonian.s3.database import OutcomeUnknownError, UnavailableError
 from amazonian.s3.devices import Device
 from amazonian.s3.download import Download
 from amazonian.s3.errors import S3Error

@@ -32,8 +32,8 @@ from amazonian.cloud.s3.wire import Request, Response, error_response
 from amazonian.iam import sigv2
 from amazonian.iam.identities import Identities
 from amazonian.iam.sigv4 import SignatureError, verify
+from amazonian.resilience.database import UnavailableError, UnstorableError
 from amazonian.s3.accesslog import AccessLogs
-from amazonian.s3.database import UnavailableError
 from amazonian.s3.errors import S3Error
 from amazonian.s3.reading import PayloadLostError
 from amazonian.s3.store import Store, VersionGoneError
@@ -117,6 +117,8 @@ class S3Front:
         except SignatureError as error:  # of a chunk
             refused = S3Error(error.code, error.message, status=error.status)
             return self._refuse(context, refused)
+        except UnstorableError as error:
+            return self._refuse(context, S3Error("InvalidArgument", str(error)))
         except (NotEnoughDevicesError, UnavailableError) as error:
             return self._refuse(context, S3Error("ServiceUnavailable", str(error)))
         except PayloadLostError as error:

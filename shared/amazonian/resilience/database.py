@@ -1,8 +1,10 @@
-"""The metadata service's database: SQLite by default, PostgreSQL by a DSN.
+"""A durable database for a component: SQLite by default, PostgreSQL by a DSN.
 
 One writer commits for all (group commit): changes that wait while a commit is on its way to
 the disk go into the next one together, so that a hundred of them cost one flush. Each change
-runs in a savepoint of its own; one that raises is undone alone.
+runs in a savepoint of its own; one that raises is undone alone. Several processes may share a
+database: a group holds its write lock from the first statement on, so what a change has read
+stays true until it commits.
 """
 
 import queue
@@ -14,11 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from amazonian.s3.errors import S3Error
-
 T = TypeVar("T")
 Row = Sequence[Any]
 MOST_IN_ONE_COMMIT = 256
+WRITE_LOCK = 4_217  # of PostgreSQL's advisory locks: which one, nobody else may care
 
 
 class UnavailableError(Exception):
@@ -27,6 +28,10 @@ class UnavailableError(Exception):
 
 class OutcomeUnknownError(UnavailableError):
     """The database went away during a commit: whether that was carried out, nobody can tell."""
+
+
+class UnstorableError(ValueError):
+    """A value that this database can't keep, such as a NUL in a text of PostgreSQL."""
 
 
 class Transaction(Protocol):
@@ -56,8 +61,10 @@ def open_database(dsn: str | Path, schema: Sequence[str]) -> "Database":
 class GroupCommit:
     """The one thread that writes and commits, and so puts all changes into one order."""
 
-    def __init__(self, execute: Callable[[str, Sequence[Any]], list[Row]]):
-        self._execute = execute
+    def __init__(
+        self, execute: Callable[[str, Sequence[Any]], list[Row]], begin: Sequence[str] = ("BEGIN",)
+    ):
+        self._execute, self._begin = execute, begin
         self._lock, self._stopped = threading.Lock(), False
         self._waiting: queue.SimpleQueue = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="group commit", daemon=True)
@@ -102,7 +109,8 @@ class GroupCommit:
         done: list[tuple[Future, Any]] = []
         committing = False
         try:
-            self._execute("BEGIN", ())
+            for statement in self._begin:
+                self._execute(statement, ())
             for change, future in group:
                 self._execute("SAVEPOINT change", ())
                 try:
@@ -142,15 +150,15 @@ class SQLiteDatabase:
         self._writer = self._connect()
         for statement in schema:
             self._writer.execute(statement)
-        self._group = GroupCommit(self._write_one)
+        self._group = GroupCommit(self._write_one, ("BEGIN IMMEDIATE",))
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._path, isolation_level=None, check_same_thread=False, cached_statements=256
         )
+        connection.execute("PRAGMA busy_timeout = 10000")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA busy_timeout = 10000")
         return connection
 
     def _write_one(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
@@ -161,7 +169,7 @@ class SQLiteDatabase:
         try:
             return connection.execute(sql, parameters).fetchall()
         except sqlite3.OperationalError as error:
-            raise UnavailableError(f"The metadata's database: {error}") from error
+            raise UnavailableError(f"The database: {error}") from error
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """The rows of a query, as last committed."""
@@ -194,22 +202,24 @@ class PostgresDatabase:
         self._psycopg, self._dsn = psycopg, dsn
         self._own = threading.local()  # each thread reads through a connection of its own
         self._readers: list[Any] = []
-        writer = self._connect()
-        for statement in schema:
-            writer.execute(
-                statement.replace("BLOB", "BYTEA")
-                .replace("REAL", "DOUBLE PRECISION")
-                .replace("INTEGER", "BIGINT")
-                .replace("TEXT", 'TEXT COLLATE "C"')
-            )
-        self._writer = writer
-        self._group = GroupCommit(self._write_one)
+        lock = f"SELECT pg_advisory_xact_lock({WRITE_LOCK})"
+        self._writer = self._connect()
+        with self._writer.transaction():
+            self._writer.execute(lock)  # two processes may lay it out at the same moment
+            for statement in schema:
+                self._writer.execute(
+                    statement.replace("BLOB", "BYTEA")
+                    .replace("REAL", "DOUBLE PRECISION")
+                    .replace("INTEGER", "BIGINT")
+                    .replace("TEXT", 'TEXT COLLATE "C"')
+                )
+        self._group = GroupCommit(self._write_one, ("BEGIN", lock))
 
     def _connect(self) -> Any:
         try:
             return self._psycopg.connect(self._dsn, autocommit=True)
         except self._psycopg.Error as error:  # out of reach, or a DSN that is none
-            raise UnavailableError(f"The metadata's database: {error}") from error
+            raise UnavailableError(f"The database: {error}") from error
 
     def _write_one(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
         try:
@@ -225,9 +235,9 @@ class PostgresDatabase:
             cursor = connection.execute(sql.replace("?", "%s"), parameters or None)
             return cursor.fetchall() if cursor.description else []
         except self._psycopg.OperationalError as error:
-            raise UnavailableError(f"The metadata's database: {error}") from error
+            raise UnavailableError(f"The database: {error}") from error
         except self._psycopg.DataError as error:  # such as a NUL in a key
-            raise S3Error("InvalidArgument", f"PostgreSQL can't keep this: {error}") from error
+            raise UnstorableError(f"PostgreSQL can't keep this: {error}") from error
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """The rows of a query, as last committed."""

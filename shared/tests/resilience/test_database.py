@@ -1,4 +1,4 @@
-"""The metadata service's database, SQLite and PostgreSQL alike: group commit, reads, restarts."""
+"""The durable database, SQLite and PostgreSQL alike: group commit, reads, restarts."""
 
 import errno
 import threading
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from crew import in_threads
 
-from amazonian.s3.database import GroupCommit, UnavailableError, open_database
+from amazonian.resilience.database import GroupCommit, UnavailableError, open_database
 
 PATIENCE_S = 10.0
 SCHEMA = ("CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, number INTEGER, data BLOB)",)
