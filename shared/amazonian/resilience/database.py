@@ -8,6 +8,7 @@ stays true until it commits.
 """
 
 import queue
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -49,6 +50,29 @@ class Database(Protocol):
     def submit(self, change: Callable[[Transaction], T]) -> "Future[T]": ...
     def write(self, change: Callable[[Transaction], T]) -> T: ...
     def close(self) -> None: ...
+
+
+def append_only(table: str, *key: str) -> tuple[str, ...]:
+    """What a schema adds after a table whose rows the database itself must keep as they are.
+
+    An UPDATE or a DELETE then fails, whoever sends it, and so does SQLite's INSERT OR REPLACE,
+    which would delete a row without running the trigger for that.
+
+    Args:
+        table: its name; the schema has created it before.
+        key: the columns of its primary key, or of another key that tells rows apart.
+    """
+    there = " AND ".join(f"{column} = NEW.{column}" for column in key)
+    occasions = {
+        "UPDATE": "",
+        "DELETE": "",
+        "INSERT": f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {there})",
+    }
+    return tuple(
+        f"CREATE TRIGGER IF NOT EXISTS {table}_no_{verb.lower()} BEFORE {verb} ON {table}{when}"
+        f" BEGIN SELECT RAISE(ABORT, '{table} is append-only: rows stay as they are'); END"
+        for verb, when in occasions.items()
+    )
 
 
 def open_database(dsn: str | Path, schema: Sequence[str]) -> "Database":
@@ -191,6 +215,33 @@ class SQLiteDatabase:
             connection.close()
 
 
+_TRIGGER = re.compile(
+    r"CREATE TRIGGER IF NOT EXISTS (\w+) BEFORE (\w+) ON (\w+)( WHEN .*)?"
+    r" BEGIN SELECT RAISE\(ABORT, ('.*')\); END"
+)
+
+
+def _in_postgresql(statement: str) -> str:
+    """A schema's statement as PostgreSQL understands it."""
+    if not (trigger := _TRIGGER.fullmatch(statement)):
+        return (
+            statement.replace("BLOB", "BYTEA")
+            .replace("REAL", "DOUBLE PRECISION")
+            .replace("INTEGER", "BIGINT")
+            .replace("TEXT", 'TEXT COLLATE "C"')
+        )
+    name, verb, table, _, message = trigger.groups()
+    verbs = {"DELETE": "DELETE OR TRUNCATE"}.get(verb, verb)
+    if verb == "INSERT":
+        return ""  # there is no INSERT OR REPLACE to be refused
+    return (
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql"
+        f" AS $$BEGIN RAISE EXCEPTION {message}; END$$;"
+        f" CREATE OR REPLACE TRIGGER {name} BEFORE {verbs} ON {table}"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION {name}()"
+    )
+
+
 class PostgresDatabase:
     """A PostgreSQL server. The same SQL; only the parameters' sign differs."""
 
@@ -207,12 +258,7 @@ class PostgresDatabase:
         with self._writer.transaction():
             self._writer.execute(lock)  # two processes may lay it out at the same moment
             for statement in schema:
-                self._writer.execute(
-                    statement.replace("BLOB", "BYTEA")
-                    .replace("REAL", "DOUBLE PRECISION")
-                    .replace("INTEGER", "BIGINT")
-                    .replace("TEXT", 'TEXT COLLATE "C"')
-                )
+                self._writer.execute(_in_postgresql(statement))
         self._group = GroupCommit(self._write_one, ("BEGIN", lock))
 
     def _connect(self) -> Any:
