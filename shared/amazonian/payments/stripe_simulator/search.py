@@ -21,7 +21,7 @@ FIELDS = {
     "expand": forms.texts,
 }
 _CLAUSE = re.compile(
-    r"""(?:(status|currency|customer)|metadata\[(["'])(.+?)\2\])\s*:\s*(["'])(.*?)\4"""
+    r"""(?:(status|currency|customer)|metadata\[(["'])(.+?)\2\])\s*:\s*(["'])((?:(?!\4).)*)\4"""
 )
 
 
