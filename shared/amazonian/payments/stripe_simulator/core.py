@@ -114,7 +114,7 @@ class Simulator:
         with self.lock:
             self.account.catch_up()
             request_id = self.account.token("req")
-            known = {name.lower(): value for name, value in headers.items()}
+            known = {name.lower(): " ".join(value.split()) for name, value in headers.items()}
             try:
                 return self._handle(method, path, known, body, request_id)
             except ApiError as error:

@@ -113,7 +113,9 @@ def texts(name: str, value: Any) -> list[str]:
         return []
     if not isinstance(value, dict) or not all(key.isdecimal() for key in value):
         raise invalid("Invalid array", name)
-    return [text(f"{name}[{key}]", value[key]) for key in sorted(value, key=int)]
+    return [
+        text(f"{name}[{key}]", value[key]) for key in sorted(value, key=lambda key: (len(key), key))
+    ]
 
 
 def metadata(name: str, value: Any) -> dict[str, str]:

@@ -28,7 +28,9 @@ def test_a_confirmed_intent_collects_the_money_at_once(psp, pay):
 
 def test_an_intent_can_be_made_first_and_confirmed_later(psp):
     intent = psp.v1.payment_intents.create({"amount": 2000, "currency": "usd"})
-    assert intent.status == "requires_payment_method"
+    assert (intent.status, intent.payment_method) == ("requires_payment_method", None)
+    assert (intent.amount, intent.amount_capturable, intent.amount_received) == (2000, 0, 0)
+    assert intent.latest_charge is None
     intent = psp.v1.payment_intents.update(intent.id, {"payment_method": "pm_card_visa"})
     assert intent.status == "requires_confirmation"
     intent = psp.v1.payment_intents.confirm(intent.id)
@@ -56,6 +58,8 @@ def test_the_older_style_of_the_sdk_works_too(simulator, monkeypatch):
 def test_a_part_can_be_captured_and_the_remainder_is_released(psp, pay):
     intent = pay(capture_method="manual")
     assert (intent.status, intent.amount_capturable) == ("requires_capture", 2000)
+    charge = psp.v1.charges.retrieve(intent.latest_charge)
+    assert (charge.captured, charge.amount_captured, charge.balance_transaction) == (False, 0, None)
     assert not psp.v1.balance_transactions.list().data
     intent = psp.v1.payment_intents.capture(intent.id, {"amount_to_capture": 1500})
     assert (intent.status, intent.amount_capturable) == ("succeeded", 0)

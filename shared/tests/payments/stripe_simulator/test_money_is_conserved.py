@@ -133,8 +133,12 @@ class Merchant(RuleBasedStateMachine):
     @invariant()
     def the_balance_is_the_sum_of_its_transactions(self):
         sums = Counter()
+        sources = {
+            thing["id"] for kind in ("charge", "refund") for thing in self.simulator.objects(kind)
+        }
         for moved in self.simulator.objects("balance_transaction"):
             assert moved["net"] == moved["amount"] - moved["fee"]
+            assert moved["source"] in sources
             sums[moved["currency"]] += moved["net"]
         shown = Counter()
         answer = self.attempt(self.psp.v1.balance.retrieve)

@@ -33,8 +33,9 @@ def test_parts_can_be_refunded_until_nothing_is_left(psp, pay):
 
 def test_what_was_not_captured_can_not_be_refunded(psp, pay):
     intent = pay(capture_method="manual")
-    with pytest.raises(stripe.InvalidRequestError):
+    with pytest.raises(stripe.InvalidRequestError) as refused:
         psp.v1.refunds.create({"payment_intent": intent.id})
+    assert refused.value.code is None
     psp.v1.payment_intents.capture(intent.id, {"amount_to_capture": 600})
     assert psp.v1.refunds.create({"payment_intent": intent.id}).amount == 600
 
@@ -58,6 +59,8 @@ def test_a_refund_can_be_pending_for_a_while(simulator, psp, pay):
     assert refund.status == "pending"
     simulator.advance(MINUTES_3_S)
     assert psp.v1.refunds.retrieve(refund.id).status == "succeeded"
+    types = [event.type for event in psp.v1.events.list({"limit": 3})]
+    assert types == ["refund.updated", "refund.created", "charge.refunded"]
 
 
 @pytest.mark.parametrize("amount", [0, -1])
@@ -94,4 +97,6 @@ def test_a_payment_is_pending_for_two_days_and_then_available(clock, simulator, 
     simulator.advance(2 * 86_400)
     now = psp.v1.balance.retrieve()
     assert {each.currency: each.amount for each in now.available} == {"usd": 1912, "jpy": 2825}
-    assert psp.v1.balance_transactions.retrieve(moved.id).status == "available"
+    for moved in psp.v1.balance_transactions.list({"expand": ["data.source"]}):
+        assert moved.status == "available"
+        assert abs(moved.amount) == moved.source.amount

@@ -142,6 +142,29 @@ def test_a_search_that_is_not_understood_is_refused(psp, query):
     assert refused.value.param == "query"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"expand[" + b"9" * 5_000 + b"]=latest_charge",
+        b"&".join(b"metadata[%d]=1" % n for n in range(2_000)),
+        b"amount=1&amount[a]=2",
+        b"metadata" + b"[a]" * 10 + b"=1",
+        b"amount=%FF",
+        b"\xff",
+    ],
+)
+def test_a_body_that_means_harm_is_400(simulator, body):
+    body = b"currency=usd&" + (b"" if b"amount" in body else b"amount=900&") + body
+    headers = {"Authorization": f"Bearer {API_KEY}"}
+    assert simulator.handle("POST", "/v1/payment_intents", headers, body).status == 400
+
+
+def test_a_header_can_not_smuggle_in_another_one(simulator):
+    headers = {"Authorization": f"Bearer {API_KEY}", "Idempotency-Key": "a\r\n b: c"}
+    reply = simulator.handle("POST", "/v1/customers", headers, b"name=Jo")
+    assert reply.headers["Idempotency-Key"] == "a b: c"
+
+
 # --- nothing that is sent makes the simulator stumble ---------------------------------------------
 
 NAMES = sorted({name for operation in OPERATIONS.values() for name in operation.fields})
