@@ -15,8 +15,8 @@ MOST_PARAMETERS, DEEPEST = 1_000, 5
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 
 Form = dict[str, Any]
+# Takes a parameter's name and its value (text, or a Form), returns it read; or an ApiError.
 Field = Callable[[str, Any], Any]
-"""Takes a parameter's name and its value (text, or a Form), returns it read; or an ApiError."""
 
 
 def parse(encoded: bytes) -> Form:

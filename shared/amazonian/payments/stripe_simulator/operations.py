@@ -29,13 +29,13 @@ from amazonian.payments.stripe_simulator.forms import (
 )
 from amazonian.payments.stripe_simulator.pagination import PAGE, page
 
+# What an object can show in full where it has an id, by the object's kind.
 EXPANDABLE = {
     "payment_intent": ("customer", "latest_charge", "payment_method"),
     "charge": ("balance_transaction", "customer", "payment_intent"),
     "refund": ("balance_transaction", "charge", "payment_intent", "failure_balance_transaction"),
     "balance_transaction": ("source",),
 }
-"""What an object can show in full where it has an id, by the object's kind."""
 
 _DEEPEST = 4
 
@@ -138,6 +138,7 @@ _ENDPOINT = {**_DESCRIBED, "enabled_events": texts, "url": filled}
 
 _INTENTS, _ENDPOINTS = "/v1/payment_intents", "/v1/webhook_endpoints"
 
+# By name, which is method and path, with ":id" for an object's id.
 OPERATIONS: dict[str, Operation] = {
     f"POST {_INTENTS}": Operation(
         payment_intents.create, {**_INTENT, **_CONFIRMATION, **_CREATION}, ("amount", "currency")
@@ -190,4 +191,3 @@ OPERATIONS: dict[str, Operation] = {
         lambda account, params, id: payment_methods.show(id), {"expand": texts}
     ),
 }
-"""By name, which is method and path, with ":id" for an object's id."""

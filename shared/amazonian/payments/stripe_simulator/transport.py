@@ -10,8 +10,8 @@ from requests.structures import CaseInsensitiveDict
 
 from amazonian.payments.stripe_simulator.core import API_KEY, Simulator, call_name
 
+# Told a call's name, and "before" it is sent or "after" its answer came, or did not.
 OnCall = Callable[[str, str], None]
-"""Told a call's name, and "before" it is sent or "after" its answer came, or did not."""
 
 
 class InProcessHTTPClient(stripe.HTTPClient):
