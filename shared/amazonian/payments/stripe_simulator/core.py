@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
-from amazonian.payments.stripe_simulator import forms, idempotency, webhooks
+from amazonian.payments.stripe_simulator import expansion, forms, idempotency, webhooks
 from amazonian.payments.stripe_simulator.account import Account, ApiObject
 from amazonian.payments.stripe_simulator.errors import ApiError
 from amazonian.payments.stripe_simulator.events import API_VERSION
 from amazonian.payments.stripe_simulator.faults import Faults, Kind
 from amazonian.payments.stripe_simulator.idempotency import Answer
-from amazonian.payments.stripe_simulator.operations import OPERATIONS, expanded
+from amazonian.payments.stripe_simulator.operations import OPERATIONS
 from amazonian.payments.stripe_simulator.webhooks import Delivery
 from amazonian.resilience.clock import Clock, SimulatedClock
 
@@ -206,13 +206,13 @@ class Simulator:
         began = True
         try:
             params = forms.read(call.form, operation.fields, operation.required)
-            expansions = operation.expansions(params.pop("expand", []))
+            expansions = expansion.read(params.pop("expand", []))
             if call.fault is Kind.ERROR_BEFORE:
                 raise _internal_error()
             if call.fault is Kind.DECLINE and "payment_method" in operation.fields:
                 params["payment_method"] = "pm_card_chargeDeclined"
             thing = operation.run(self.account, params, call.id)
-            status, shown = 200, expanded(self.account, thing, expansions)
+            status, shown = 200, expansion.expanded(self.account, thing, expansions)
         except ApiError as error:
             status, shown, began = error.status, {"error": error.error}, not error.failed_validation
         if call.fault is Kind.ERROR_AFTER and began:

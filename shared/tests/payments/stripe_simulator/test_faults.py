@@ -1,5 +1,7 @@
 """Faults that strike exactly the call that they were meant for."""
 
+import contextlib
+
 import pytest
 import stripe
 
@@ -65,6 +67,30 @@ def test_a_retry_with_the_same_key_is_safe_after_each_of_them(simulator, pay, ki
 
 
 @pytest.mark.parametrize("kind", [Kind.TIMEOUT_AFTER, Kind.TIMEOUT_LATE, Kind.ERROR_AFTER])
+@pytest.mark.parametrize(
+    ("kind", "calls", "charges"),
+    [
+        (Kind.TIMEOUT_BEFORE, 2, 1),
+        (Kind.TIMEOUT_AFTER, 2, 1),
+        (Kind.CONFLICT, 2, 1),
+        (Kind.ERROR_AFTER, 1, 1),
+        (Kind.ERROR_BEFORE, 1, 0),
+    ],
+)
+def test_the_sdks_own_retries_do_as_the_answers_headers_say(
+    simulator, monkeypatch, kind, calls, charges
+):
+    monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0)
+    told = []
+    watched = client(simulator, on_call=lambda call, phase: told.append(phase))
+    simulator.faults.add(kind)
+    params = {"amount": 2000, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True}
+    with contextlib.suppress(stripe.APIError):
+        watched.v1.payment_intents.create(params, {"max_network_retries": 2})
+    assert told.count("before") == calls
+    assert charged(simulator) == charges
+
+
 def test_a_fault_strikes_a_repeated_request_as_well(simulator, pay, kind):
     pay("key")
     simulator.faults.add(kind)

@@ -152,6 +152,17 @@ def test_an_update_merges_metadata_and_an_empty_value_removes(psp, pay):
     assert intent.metadata.to_dict() == {"a": "1", "c": "3"}
 
 
+def test_a_price_can_change_before_it_is_paid_but_only_to_one_that_can_be(psp):
+    intent = psp.v1.payment_intents.create({"amount": 2000, "currency": "usd"})
+    assert psp.v1.payment_intents.update(intent.id, {"amount": 3000}).amount == 3000
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        psp.v1.payment_intents.update(intent.id, {"amount": 49})
+    assert refused.value.code == "amount_too_small"
+    with pytest.raises(stripe.InvalidRequestError):
+        psp.v1.payment_intents.update(intent.id, {"customer": "cus_nobody"})
+    assert psp.v1.payment_intents.update(intent.id, {"currency": "jpy"}).currency == "jpy"
+
+
 def test_what_is_paid_for_can_no_longer_change_its_price(psp, pay):
     with pytest.raises(stripe.InvalidRequestError) as refused:
         psp.v1.payment_intents.update(pay().id, {"amount": 1})
