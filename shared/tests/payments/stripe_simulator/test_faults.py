@@ -66,7 +66,6 @@ def test_a_retry_with_the_same_key_is_safe_after_each_of_them(simulator, pay, ki
     assert charged(simulator) == (kind is not Kind.ERROR_BEFORE)
 
 
-@pytest.mark.parametrize("kind", [Kind.TIMEOUT_AFTER, Kind.TIMEOUT_LATE, Kind.ERROR_AFTER])
 @pytest.mark.parametrize(
     ("kind", "calls", "charges"),
     [
@@ -91,6 +90,7 @@ def test_the_sdks_own_retries_do_as_the_answers_headers_say(
     assert charged(simulator) == charges
 
 
+@pytest.mark.parametrize("kind", [Kind.TIMEOUT_AFTER, Kind.TIMEOUT_LATE, Kind.ERROR_AFTER])
 def test_a_fault_strikes_a_repeated_request_as_well(simulator, pay, kind):
     pay("key")
     simulator.faults.add(kind)
