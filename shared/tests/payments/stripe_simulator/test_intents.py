@@ -71,12 +71,12 @@ def test_a_part_can_be_captured_and_the_remainder_is_released(psp, pay):
     assert refused.value.code == "payment_intent_unexpected_state"
 
 
-@pytest.mark.parametrize("amount", [0, -1, 2001])
-def test_no_more_can_be_captured_than_is_authorised(psp, pay, amount):
+@pytest.mark.parametrize(("amount", "code"), [(0, None), (-1, None), (2001, "amount_too_large")])
+def test_no_more_can_be_captured_than_is_authorised(psp, pay, amount, code):
     intent = pay(capture_method="manual")
     with pytest.raises(stripe.InvalidRequestError) as refused:
         psp.v1.payment_intents.capture(intent.id, {"amount_to_capture": amount})
-    assert refused.value.param == "amount_to_capture"
+    assert (refused.value.param, refused.value.code) == ("amount_to_capture", code)
     assert psp.v1.payment_intents.capture(intent.id).amount_received == 2000
 
 

@@ -85,6 +85,9 @@ def test_an_endpoint_is_told_its_secret_once_and_gets_what_it_asked_for(simulato
     assert types(simulator) == []
     assert psp.v1.webhook_endpoints.delete(endpoint.id).deleted
     assert not psp.v1.webhook_endpoints.list().data
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        psp.v1.webhook_endpoints.delete(endpoint.id)
+    assert refused.value.code == "resource_missing"
 
 
 @pytest.mark.parametrize(
