@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from amazonian.payments import properties, scenario, store
+from amazonian.payments import dead_letters, properties, scenario, store
 from amazonian.payments.memory import MemoryDatabase
 from amazonian.payments.scenario import NOON_S, Design, Process, Shop
 from amazonian.payments.stripe_simulator import transport
@@ -199,11 +199,11 @@ class World:
         return tuple(self.points.passed)
 
     def recover(self) -> None:
-        """The faults are over, a person redrives the dead letters, and the day is finished."""
+        """The faults are over: a person redrives the dead letters, and the day is finished."""
         self.psp.faults.clear()
-        self.points = Points()
-        self.process.redrive()
-        self.process.live(webhooks_come=self.trouble.webhooks != "never")
+        if dead_letters.waiting(self.database.read):
+            self.process.redrive()
+            self.live(end_at=None)
 
     def violations(self) -> tuple[str, ...]:
         """The properties that don't hold."""
@@ -214,7 +214,7 @@ class World:
     def _on_call(self, call: str, when: str) -> None:
         self.points.reach(PSP, call, when)
         if when == "after" and self.trouble.webhooks == "early":
-            self.process.deliver(self.process.events())
+            self.process.deliver(self.process.webhooks_sent())
 
 
 def run(crashes: Sequence[int], trouble: Trouble = CALM, design: Design | None = None) -> Run:
@@ -305,18 +305,26 @@ def calls(design: Design | None = None) -> int:
     return sum(point.lane == PSP and point.when == "before" for point in points)
 
 
+OUTAGE_CALLS = 100  # more than all rounds of all orders make: they become dead letters
+LASTING = (Kind.TIMEOUT_BEFORE, Kind.TIMEOUT_AFTER, Kind.THROTTLE, Kind.CONFLICT)
+
+
 def all_troubles(design: Design | None = None) -> list[Trouble]:
-    """Every fault of the PSP at each call, once and as long as it is retried; every trouble with
-    webhooks; and an absence of a day, after which the PSP has forgotten our keys."""
+    """What may go wrong outside, each for runs of its own.
+
+    Every fault of the PSP at each call, and those that are retried also until the retries are
+    used up; outages of the PSP from the first call on; webhooks that come early or never; and an
+    absence of a day, after which the PSP has forgotten our keys.
+    """
     found = [CALM, Trouble(restart_s=NEXT_DAY_S)]
     found += [Trouble(webhooks=when) for when in ("early", "never")]
+    found += [Trouble(kind, times=OUTAGE_CALLS) for kind in LASTING]
     for at_call in range(1, calls(design) + 1):
-        found += [Trouble(kind, at_call) for kind in Kind if kind is not Kind.DELAY]
+        found += [Trouble(kind, at_call) for kind in Kind]
         found += [Trouble(kind, at_call, times=2) for kind in LASTING]
     return found
 
 
-LASTING = (Kind.TIMEOUT_BEFORE, Kind.TIMEOUT_AFTER, Kind.THROTTLE, Kind.CONFLICT)
 _LAYOUTS: dict[Sequence[str], bytes] = {}
 
 

@@ -7,7 +7,8 @@ nightly job do when they got no answer.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import stripe
@@ -110,14 +111,20 @@ class Process:
         self.request_refund(REFUNDED)
         self.settle_down()
         if webhooks_come:
-            events = self.events()
-            self.deliver([*reversed(events), *events])
+            webhooks_sent = self.webhooks_sent()
+            self.deliver([*reversed(webhooks_sent), *webhooks_sent])
         self.book_payouts()
         outbox.relay(self.database, self.shop.publish, self.clock.now_s())
 
-    def events(self) -> list[ApiObject]:
-        """The events that the PSP tells our endpoint of, oldest first."""
-        return [event for event in self.psp("event") if event["type"] in LISTENS_TO]
+    def webhooks_sent(self) -> list[tuple[bytes, str]]:
+        """What the PSP sends to our endpoint, oldest first: each event, and its signature."""
+        now_s, sent = int(self.clock.now_s()), []
+        for event in self.psp("event"):
+            if event["type"] in LISTENS_TO:
+                payload = json.dumps(event)
+                sign = stripe.WebhookSignature.generate_signature_header
+                sent.append((payload.encode(), sign(payload, SECRET, now_s)))
+        return sent
 
     def settle_down(self) -> None:
         """Advance orders, and let the time pass in between, until none is due."""
@@ -142,18 +149,13 @@ class Process:
     def request_refund(self, order_id: str) -> None:
         """A buyer gives something back; if nothing was paid for it, that is that."""
         now_s = self.clock.now_s()
-        try:
+        with suppress(NotRefundableError, InsufficientFundsError):
             self.database.write(lambda t: refunds.begin(t, order_id, now_s))
-        except (NotRefundableError, InsufficientFundsError):
-            pass
 
-    def deliver(self, events: Iterable[ApiObject]) -> None:
-        """The PSP sends events to our webhook endpoint, signed."""
-        now_s = self.clock.now_s()
-        for event in events:
-            payload = json.dumps(event)
-            header = stripe.WebhookSignature.generate_signature_header(payload, SECRET, int(now_s))
-            webhooks.receive(self.database, payload.encode(), header, SECRET, now_s)
+    def deliver(self, webhooks_sent: list[tuple[bytes, str]]) -> None:
+        """Our endpoint receives webhooks, in this order."""
+        for payload, header in webhooks_sent:
+            webhooks.receive(self.database, payload, header, SECRET, self.clock.now_s())
 
     def redrive(self) -> None:
         """A person looks at the dead letters and gives them back to the workers."""
