@@ -46,7 +46,7 @@ ALLOWED: dict[State, frozenset[State]] = {
     State.CAPTURED: frozenset({State.SETTLED, State.REFUNDING}),
     State.DECLINED: frozenset(),
     State.REFUNDING: frozenset({State.REFUNDING, State.REFUNDED, State.CAPTURED, State.SETTLED}),
-    State.REFUNDED: frozenset(),
+    State.REFUNDED: frozenset({State.CAPTURED, State.SETTLED}),  # the refund came back
     State.SETTLED: frozenset({State.REFUNDING}),
 }
 TERMINAL = frozenset({State.DECLINED, State.REFUNDED, State.SETTLED})
