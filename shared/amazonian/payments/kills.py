@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from amazonian.payments import crashes, properties, scenario, store
-from amazonian.payments.crashes import Points, Run, WatchedDatabase
+from amazonian.payments.crashes import Run
+from amazonian.payments.points import PSP, Points, WatchedDatabase
 from amazonian.payments.scenario import NOON_S, Design, Process, Shop
 from amazonian.payments.stripe_simulator import transport
 from amazonian.payments.stripe_simulator.core import Simulator
@@ -68,7 +69,7 @@ def _live(folder: Path, url: str, now_s: float, end_at: int | None, design: Desi
     points = Points(end_at, lambda: os.kill(os.getpid(), signal.SIGKILL))
 
     def on_call(call: str, when: str) -> None:
-        points.reach(crashes.PSP, call, when)
+        points.reach(PSP, call, when)
 
     with closing(store.open_store(folder / "payments.db")) as database, _shop(folder) as shop:
         process = Process(

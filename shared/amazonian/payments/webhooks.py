@@ -48,9 +48,10 @@ def verify(
     """Make sure that a webhook comes from the PSP, unchanged, and not from long ago.
 
     The header is a list of ``name=value``, separated by commas: a ``t``, the time of sending in
-    seconds since 1970 (of several the first counts), and any number of ``v1``, one for each secret that is valid now. Other
-    names are passed over. One ``v1`` that equals the :func:`signature` is enough. Compare with
-    ``hmac.compare_digest``, which takes as long for a near miss as for a far one.
+    seconds since 1970 (of several the first counts), and any number of ``v1``, one for each secret
+    that is valid now. Other names are passed over. One ``v1`` that equals the :func:`signature` is
+    enough. Compare with ``hmac.compare_digest``, which takes as long for a near miss as for a far
+    one.
 
     Args:
         payload: the body, byte for byte as it came.
@@ -61,8 +62,8 @@ def verify(
             nobody can send an old webhook again as a new one.
 
     Raises:
-        SignatureError: the header has no ``t`` or one that is not 1 to 15 digits, no ``v1`` fits, or it is
-            older than `tolerance_s` seconds.
+        SignatureError: the header has no ``t`` or one that is not 1 to 15 digits, no ``v1`` fits,
+            or it is older than `tolerance_s` seconds.
     """
     fields = [field.partition("=")[::2] for field in header.split(",")]
     sent_at = next((value for name, value in fields if name == "t"), "")
