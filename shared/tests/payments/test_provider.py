@@ -1,4 +1,4 @@
-"""What the PSP says, and what it does not say, becomes an outcome: the real SDK, a simulated PSP."""
+"""What the PSP says, and its silence, becomes an outcome: the real SDK, a simulated PSP."""
 
 from dataclasses import replace
 
