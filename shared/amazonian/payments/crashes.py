@@ -212,7 +212,6 @@ def _runs(trouble: Trouble, design: Design | None, depth: int) -> Iterable[Run]:
 
 
 OUTAGE_CALLS = 100  # more than all rounds of all orders make: they become dead letters
-OUTAGES = (Kind.TIMEOUT_BEFORE, Kind.TIMEOUT_AFTER, Kind.THROTTLE)
 # What makes a difference to a call that changes nothing at the PSP, and to one that does.
 FAULTS_OF_GET = (Kind.TIMEOUT_BEFORE, Kind.ERROR_BEFORE, Kind.THROTTLE)
 FAULTS_OF_POST = (
@@ -229,14 +228,16 @@ RETRIED = (Kind.TIMEOUT_BEFORE, Kind.TIMEOUT_AFTER)  # these also until the retr
 def all_troubles(design: Design | None = None) -> list[Trouble]:
     """What may go wrong outside, each for runs of its own.
 
-    Every fault of the PSP at each call, and time-outs also until the retries are used up; outages
-    of the PSP from the first call on; webhooks that come early or never; and an absence of a day,
-    after which the PSP has forgotten our keys.
+    Every fault of the PSP at each call, and time-outs also until the retries are used up; an
+    outage from the second call on, when one order of an event is charged and the other acted upon
+    in silence, and one from the last call on; webhooks that come early or never; and an absence of
+    a day, after which the PSP has forgotten our keys.
     """
+    of_day = calls(design)
     found = [Trouble(restart_s=NEXT_DAY_S)]
     found += [Trouble(webhooks=when) for when in ("early", "never")]
-    found += [Trouble(kind, times=OUTAGE_CALLS) for kind in OUTAGES]
-    for at_call, call in enumerate(calls(design), 1):
+    found += [Trouble(Kind.TIMEOUT_AFTER, n, times=OUTAGE_CALLS) for n in (2, len(of_day))]
+    for at_call, call in enumerate(of_day, 1):
         kinds = FAULTS_OF_GET if call.startswith("GET") else FAULTS_OF_POST
         found += [Trouble(kind, at_call) for kind in kinds]
         found += [Trouble(kind, at_call, times=2) for kind in RETRIED if kind in kinds]
