@@ -7,7 +7,8 @@ from amazonian.shop import web
 from amazonian.shop.web import ProblemError, Request, Route
 
 SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS users"
+    " (id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL)",
 )
 TABLES = ("users",)
 
