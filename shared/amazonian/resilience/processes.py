@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from amazonian.shop import web
+from amazonian.resilience import web
 
 STARTS_WITHIN_S = 20.0
 STOPS_WITHIN_S = 10.0

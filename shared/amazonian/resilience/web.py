@@ -1,4 +1,4 @@
-"""HTTP for the shop's services: routes to functions, JSON in and out, problems as RFC 9457 has it.
+"""HTTP for services: routes to functions, JSON in and out, problems as RFC 9457 has it.
 
 uvicorn speaks HTTP; what stands here finds the function for a method and a path, and turns what
 it returns or raises into a reply. Functions run in threads, since most of them wait for a disk.
@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -48,7 +48,10 @@ class ProblemError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What a function is given: `parameters` are the parts of the path that its template names."""
+    """What a function is given.
+
+    `parameters` are the parts of the path that its template names, `body` is the JSON in `raw`.
+    """
 
     method: str
     path: str
@@ -56,6 +59,7 @@ class Request:
     query: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = None
+    raw: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -122,16 +126,7 @@ class App:
         """
         try:
             handler, parameters = self._find(request.method, request.path)
-            made = handler(
-                Request(
-                    request.method,
-                    request.path,
-                    parameters,
-                    request.query,
-                    request.headers,
-                    request.body,
-                )
-            )
+            made = handler(replace(request, parameters=parameters))
             return made if isinstance(made, Reply) else Reply(200, made)
         except ProblemError as problem:
             return problem_reply(problem)
@@ -169,10 +164,12 @@ class App:
 
     async def _answer(self, scope: dict, receive: Any) -> Reply:
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
-        body = read_json(await read_body(headers, receive))
+        raw = await read_body(headers, receive)
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         path = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
-        request = Request(scope["method"], path, query=query, headers=headers, body=body)
+        request = Request(
+            scope["method"], path, query=query, headers=headers, body=read_json(raw), raw=raw
+        )
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self.handle, request)
 
