@@ -204,11 +204,8 @@ def create(t: Transaction, event: PaymentEvent) -> tuple[PaymentOrder, ...]:
             raise EventConflictError(f"event {event.id} is something else; take a new id")
         return of_event(t.execute, event.id)
     items = json.dumps([[item.seller, item.amount] for item in event.items])
-    t.execute(
-        "INSERT INTO payment_events VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (event.id, event.buyer, event.currency, event.payment_method, items, event.at_s)
-        + (event.discount,),
-    )
+    row = (event.id, event.buyer, event.currency, event.payment_method, items, event.at_s)
+    t.execute("INSERT INTO payment_events VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, event.discount))
     for number, (seller, amount) in enumerate(shares(event), 1):
         order = PaymentOrder(
             id=f"{event.id}-{number}",

@@ -178,7 +178,7 @@ class StripeProvider:
             "payment_method": order.payment_method,
             "payment_method_types": ["card"],
             "confirm": True,
-            "metadata": {"order_id": order.id},
+            "metadata": {"order_id": order.id, "key": charge_key(order)},
         }
         options = ONCE | {"idempotency_key": charge_key(order)}
         return self._outcome(

@@ -11,10 +11,11 @@ manually".
 import hashlib
 import hmac
 import json
+from dataclasses import dataclass
 from typing import Any
 
-from amazonian.payments import conclusions, orders
-from amazonian.payments.orders import State, UnknownOrderError
+from amazonian.payments import conclusions, orders, provider
+from amazonian.payments.orders import PaymentOrder, State, UnknownOrderError
 from amazonian.payments.provider import Captured, Declined, Outcome, Refunded, RefundRefused
 from amazonian.resilience.database import Database, Transaction
 
@@ -74,8 +75,17 @@ def verify(
         raise SignatureError(f"the webhook is more than {tolerance_s:.0f} s old")
 
 
-def outcome_in(event: dict[str, Any]) -> tuple[str, Outcome] | None:
-    """Which order an event is about and what it says of it; None if it says nothing to us.
+@dataclass(frozen=True)
+class News:
+    """What an event says of an order, and the idempotency key of the request that led to it."""
+
+    order_id: str
+    key: str
+    outcome: Outcome
+
+
+def news_in(event: dict[str, Any]) -> News | None:
+    """What an event says of one of our orders; None if it says nothing of any.
 
     =================================  ==========================================
     type                               says
@@ -88,11 +98,10 @@ def outcome_in(event: dict[str, Any]) -> tuple[str, Outcome] | None:
     ``refund.failed``                  ``RefundRefused``
     =================================  ==========================================
 
-    The order's id is in the ``metadata`` that we sent, under ``order_id``.
+    The order's id and the key are in the ``metadata`` that we sent.
     """
     thing = event["data"]["object"]
-    order_id = (thing.get("metadata") or {}).get("order_id")
-    outcome: Outcome | None = None
+    outcome: Outcome
     match event["type"]:
         case "payment_intent.succeeded":
             outcome = Captured(thing["id"])
@@ -104,40 +113,52 @@ def outcome_in(event: dict[str, Any]) -> tuple[str, Outcome] | None:
             outcome = Refunded(thing["id"])
         case "refund.failed":
             outcome = RefundRefused(thing.get("failure_reason") or "failed", "the refund failed")
-    return (order_id, outcome) if order_id and outcome else None
+        case _:
+            return None
+    ours = thing.get("metadata") or {}
+    return News(ours["order_id"], ours.get("key", ""), outcome) if "order_id" in ours else None
 
 
-# Where an outcome may take an order from; elsewhere it is old news.
-WAITS_FOR = {
-    Captured: frozenset({State.AUTHORISING, State.UNKNOWN}),
-    Declined: frozenset({State.AUTHORISING, State.UNKNOWN}),
-    Refunded: frozenset({State.REFUNDING}),
-    RefundRefused: frozenset({State.REFUNDING}),
-}
+def waits_for(order: PaymentOrder, news: News) -> bool:
+    """Whether an order is in a state in which this news takes it further.
+
+    Success is news for an order whose charge, or refund, is under way. Failure is so only if it
+    comes from the request that is under way now, so with its key: an earlier one's says nothing.
+    In any other state the event comes late, or again.
+    """
+    charging = order.state in (State.AUTHORISING, State.UNKNOWN)
+    match news.outcome:
+        case Captured():
+            return charging
+        case Declined():
+            return charging and news.key == provider.charge_key(order)
+        case Refunded():
+            return order.state is State.REFUNDING
+        case _:
+            return order.state is State.REFUNDING and news.key == provider.refund_key(order)
 
 
 def apply(t: Transaction, event: dict[str, Any], now_s: float) -> str | None:
     """Let an event move its order on, in the commit `t`, if the order waits for just that.
 
-    See :func:`outcome_in` for what an event says, and `WAITS_FOR` for the states in which an order
-    waits for that. An order in any other state is left as it is: the event comes late or again.
-    Otherwise ``conclusions.conclude`` it (it is never asked about again, so any `retry_at_s` does).
+    See :func:`news_in` for what an event says and :func:`waits_for` for whether its order waits
+    for that. If so, ``conclusions.conclude`` the order with the news' outcome; pass `now_s` as
+    `retry_at_s`, too, which no webhook needs. If not, leave the order as it is.
 
     Returns:
         The id of the order that was moved; None if none was, also because we have no such order.
     """
-    told = outcome_in(event)
-    if told is None:
+    news = news_in(event)
+    if news is None:
         return None
-    order_id, outcome = told
     try:
-        order = orders.get(t.execute, order_id)
+        order = orders.get(t.execute, news.order_id)
     except UnknownOrderError:
         return None
-    if order.state not in WAITS_FOR[type(outcome)]:
+    if not waits_for(order, news):
         return None
-    conclusions.conclude(t, order, outcome, now_s, retry_at_s=now_s)
-    return order_id
+    conclusions.conclude(t, order, news.outcome, now_s, retry_at_s=now_s)
+    return order.id
 
 
 def receive(database: Database, payload: bytes, header: str, secret: str, now_s: float) -> bool:
@@ -153,7 +174,7 @@ def receive(database: Database, payload: bytes, header: str, secret: str, now_s:
     try:
         event = json.loads(payload)
         event_id, kind = event["id"], event["type"]
-        outcome_in(event)
+        news_in(event)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidWebhookError(f"the payload is no event: {error!r}") from None
 
