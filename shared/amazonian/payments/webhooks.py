@@ -108,7 +108,7 @@ def news_in(event: dict[str, Any]) -> News | None:
         case "payment_intent.payment_failed" | "payment_intent.canceled":
             error = thing.get("last_payment_error") or {}
             code = error.get("code") or thing["status"]
-            outcome = Declined(code, error.get("message") or thing["status"], thing["id"])
+            outcome = Declined(code, error.get("message") or thing["status"])
         case "refund.created" | "refund.updated" if thing["status"] == "succeeded":
             outcome = Refunded(thing["id"])
         case "refund.failed":
