@@ -93,8 +93,12 @@ def release(
 ) -> PaymentOrder:
     """The PSP won't refund: the order is what it was, and seller and shop have their shares again.
 
-    The next request for a refund is a new one, with a new key.
+    It may say so late, when the refund was booked: the buyer's bank sent the money back. The next
+    request for a refund is a new one, with a new key.
     """
+    if order.state is State.REFUNDED:
+        done = entries.refund_id(order)
+        ledger.reverse(t, done, f"return:{done}", now_s)
     hold = entries.refund_hold_id(order)
     ledger.reverse(t, hold, f"release:{hold}", now_s)
     before = State.CAPTURED if order.settled_at_s is None else State.SETTLED

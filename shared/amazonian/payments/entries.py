@@ -42,10 +42,15 @@ def refund_hold(order: PaymentOrder, at_s: float) -> Entry:
     return _entry(refund_hold_id(order), f"{order.id} held back", order.currency, legs, at_s)
 
 
+def refund_id(order: PaymentOrder) -> str:
+    """The id of the entry for an order's refund; one that came back may be tried again."""
+    return f"refund:{order.id}/{order.refund_number}"
+
+
 def refund(order: PaymentOrder, at_s: float) -> Entry:
     """The buyer has the money back: the PSP owes us that much less."""
     legs = {REFUNDS: order.amount, PSP: -order.amount}
-    return _entry(f"refund:{order.id}", f"{order.id} refunded", order.currency, legs, at_s)
+    return _entry(refund_id(order), f"{order.id} refunded", order.currency, legs, at_s)
 
 
 def settlement(order: PaymentOrder, fee: int, at_s: float) -> Entry:
@@ -54,10 +59,13 @@ def settlement(order: PaymentOrder, fee: int, at_s: float) -> Entry:
     return _entry(f"settle:{order.id}", f"{order.id} paid out", order.currency, legs, at_s)
 
 
-def refund_settlement(order: PaymentOrder, at_s: float) -> Entry:
-    """The PSP took an order's refund off its payout. It gives no fee back."""
-    legs = {PSP: order.amount, BANK: -order.amount}
-    return _entry(f"settle-refund:{order.id}", f"{order.id} offset", order.currency, legs, at_s)
+def refund_settlement(order: PaymentOrder, line_id: str, net: int, at_s: float) -> Entry:
+    """The PSP took a refund off its payout, or put it back there: `net` is negative, or positive.
+
+    It gives no fee back. `line_id` is the PSP's name for the movement.
+    """
+    legs = {BANK: net, PSP: -net}
+    return _entry(f"settle-refund:{line_id}", f"{order.id} offset", order.currency, legs, at_s)
 
 
 def _entry(name: str, text: str, currency: str, legs: dict[str, int], at_s: float) -> Entry:

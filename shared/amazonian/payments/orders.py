@@ -1,7 +1,7 @@
-"""Payment events and their orders: what each order has come to, kept before every next step.
+"""Payment orders: what each has come to, written down before every next step.
 
-A buyer's click on "Buy" is one *payment event*. It becomes one *payment order* for each seller,
-because each of them is paid, and may be refunded, on its own. An order is a small state machine:
+A payment event becomes one *payment order* for each seller, because each of them is paid, and may
+be refunded, on its own. An order is a small state machine:
 
     created → authorising → captured → settled
                   ↕     ↘         ↘       ↓
@@ -11,16 +11,17 @@ Whoever wants to do something to an order first writes down what, and only then 
 crash the state says what may have happened and what certainly has not.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from amazonian.payments import money
+from amazonian.payments import events
+from amazonian.payments.events import EventConflictError, InvalidEventError, Item, PaymentEvent
 from amazonian.payments.journal import Read
-from amazonian.payments.money import Money
 from amazonian.resilience.database import Row, Transaction
+
+__all__ = ["EventConflictError", "InvalidEventError", "Item", "PaymentEvent"]
 
 
 class State(StrEnum):
@@ -46,18 +47,10 @@ ALLOWED: dict[State, frozenset[State]] = {
     State.CAPTURED: frozenset({State.SETTLED, State.REFUNDING}),
     State.DECLINED: frozenset(),
     State.REFUNDING: frozenset({State.REFUNDING, State.REFUNDED, State.CAPTURED, State.SETTLED}),
-    State.REFUNDED: frozenset(),
+    State.REFUNDED: frozenset({State.CAPTURED, State.SETTLED}),  # the refund came back
     State.SETTLED: frozenset({State.REFUNDING}),
 }
 TERMINAL = frozenset({State.DECLINED, State.REFUNDED, State.SETTLED})
-
-
-class InvalidEventError(ValueError):
-    """A payment event that nobody could be charged for."""
-
-
-class EventConflictError(Exception):
-    """An event's id was used before, for something else."""
 
 
 class UnknownOrderError(LookupError):
@@ -70,38 +63,6 @@ class TransitionError(Exception):
 
 class StaleOrderError(Exception):
     """Somebody else has moved the order meanwhile; read it again and decide anew."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """A part of a purchase: what one seller asks for it, in minor units of the event's currency."""
-
-    seller: str
-    amount: int
-
-
-@dataclass(frozen=True)
-class PaymentEvent:
-    """One click on "Buy".
-
-    Args:
-        id: the shop's own; repeating an event with the same id creates nothing new.
-        buyer: who pays.
-        currency: ISO 4217, for all items.
-        payment_method: the PSP's name for the buyer's card, as ``pm_card_visa``. A card number
-            never reaches us.
-        items: at least one; a seller may have several.
-        at_s: when it was clicked, in seconds since 1970.
-        discount: taken off the total, in minor units; the sellers bear it in proportion.
-    """
-
-    id: str
-    buyer: str
-    currency: str
-    payment_method: str
-    items: tuple[Item, ...]
-    at_s: float
-    discount: int = 0
 
 
 @dataclass(frozen=True)
@@ -142,9 +103,7 @@ class PaymentOrder:
 
 
 SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS payment_events (id TEXT PRIMARY KEY, buyer TEXT NOT NULL,"
-    " currency TEXT NOT NULL, payment_method TEXT NOT NULL, items TEXT NOT NULL,"
-    " at_s REAL NOT NULL, discount INTEGER NOT NULL)",
+    *events.SCHEMA,
     "CREATE TABLE IF NOT EXISTS payment_orders (id TEXT PRIMARY KEY, event_id TEXT NOT NULL,"
     " seller TEXT NOT NULL, amount INTEGER NOT NULL, currency TEXT NOT NULL,"
     " payment_method TEXT NOT NULL, state TEXT NOT NULL, version INTEGER NOT NULL,"
@@ -162,30 +121,6 @@ CHANGING = ("state", *COLUMNS[COLUMNS.index("state") + 1 :])
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM payment_orders"
 
 
-def shares(event: PaymentEvent) -> list[tuple[str, int]]:
-    """What each seller gets of an event, in the order in which they first appear.
-
-    The discount is spread in proportion to what the sellers ask, to the last minor unit.
-
-    Raises:
-        InvalidEventError: no items, an amount that is not above zero, or a discount that is
-            negative or leaves a seller nothing.
-    """
-    asked: dict[str, int] = {}
-    for item in event.items:
-        if item.amount <= 0:
-            raise InvalidEventError(f"{item.seller} asks for {item.amount}; send more than 0")
-        asked[item.seller] = asked.get(item.seller, 0) + item.amount
-    if not asked or event.discount < 0:
-        raise InvalidEventError("an event has at least one item, and no negative discount")
-    total = Money(event.discount, event.currency)
-    discounts = [part.amount for part in money.split(total, list(asked.values()))]
-    left = [amount - discount for amount, discount in zip(asked.values(), discounts, strict=True)]
-    if min(left) <= 0:
-        raise InvalidEventError(f"a discount of {event.discount} leaves a seller nothing")
-    return list(zip(asked, left, strict=True))
-
-
 def create(t: Transaction, event: PaymentEvent) -> tuple[PaymentOrder, ...]:
     """Write an event and one order for each of its sellers; the orders are due at once.
 
@@ -195,18 +130,12 @@ def create(t: Transaction, event: PaymentEvent) -> tuple[PaymentOrder, ...]:
         The event's orders, as they are now.
 
     Raises:
-        InvalidEventError: see :func:`shares`.
+        InvalidEventError: see ``events.shares``.
         EventConflictError: the id is there with other content.
     """
-    known = find_event(t.execute, event.id)
-    if known is not None:
-        if replace(known, at_s=event.at_s) != event:
-            raise EventConflictError(f"event {event.id} is something else; take a new id")
+    if not events.save(t, event):
         return of_event(t.execute, event.id)
-    items = json.dumps([[item.seller, item.amount] for item in event.items])
-    row = (event.id, event.buyer, event.currency, event.payment_method, items, event.at_s)
-    t.execute("INSERT INTO payment_events VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, event.discount))
-    for number, (seller, amount) in enumerate(shares(event), 1):
+    for number, (seller, amount) in enumerate(events.shares(event), 1):
         order = PaymentOrder(
             id=f"{event.id}-{number}",
             event_id=event.id,
@@ -297,15 +226,6 @@ def of_event(read: Read, event_id: str) -> tuple[PaymentOrder, ...]:
     """An event's orders, by their number."""
     found = [_order(row) for row in read(f"{_SELECT} WHERE event_id = ?", (event_id,))]
     return tuple(sorted(found, key=lambda order: int(order.id.rpartition("-")[2])))
-
-
-def find_event(read: Read, event_id: str) -> PaymentEvent | None:
-    """An event, or None if there is none with this id."""
-    for row in read("SELECT * FROM payment_events WHERE id = ?", (event_id,)):
-        event_id, buyer, currency, payment_method, items, at_s, discount = row
-        parts = tuple(Item(seller, amount) for seller, amount in json.loads(items))
-        return PaymentEvent(event_id, buyer, currency, payment_method, parts, at_s, discount)
-    return None
 
 
 def due(read: Read, now_s: float, limit: int = 100) -> list[str]:

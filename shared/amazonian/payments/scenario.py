@@ -7,6 +7,7 @@ nightly job do when they got no answer.
 """
 
 import json
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -98,7 +99,9 @@ class Process:
         design: Design | None = None,
     ):
         self.database, self.shop, self.clock, self.psp = database, shop, clock, psp
-        calls = retries.Client(retries.RetryPolicy(max_attempts=2), clock=clock)
+        calls = retries.Client(
+            retries.RetryPolicy(max_attempts=2), clock=clock, rng=random.Random(0)
+        )
         make = design or executor.Executor
         self.executor = make(database, provider.StripeProvider(client, calls), clock)
         self.errors: list[Exception] = []
@@ -166,24 +169,19 @@ class Process:
 
     def book_payouts(self) -> None:
         """The nightly job books each line of the PSP's payout."""
-        of_charge = {charge["id"]: charge for charge in self.psp("charge")}
-        of_refund = {refund["id"]: refund for refund in self.psp("refund")}
+        sources = {thing["id"]: thing for kind in ("charge", "refund") for thing in self.psp(kind)}
         for line in self.psp("balance_transaction"):
-            now_s = self.clock.now_s()
+            order_id = sources[line["source"]]["metadata"]["order_id"]
             try:
-                if line["type"] == "charge":
-                    order_id = of_charge[line["source"]]["metadata"]["order_id"]
-                    self.database.write(
-                        lambda t, id=order_id, line=line, now_s=now_s: settlement.settle(
-                            t, id, line["amount"], line["fee"], now_s
-                        )
-                    )
-                else:
-                    order_id = of_refund[line["source"]]["metadata"]["order_id"]
-                    self.database.write(
-                        lambda t, id=order_id, line=line, now_s=now_s: settlement.settle_refund(
-                            t, id, -line["amount"], now_s
-                        )
-                    )
+                self.database.write(
+                    lambda t, id=order_id, line=line: _book(t, id, line, self.clock.now_s())
+                )
             except settlement.SettlementMismatchError as error:
                 self.errors.append(error)
+
+
+def _book(t: Transaction, order_id: str, line: ApiObject, now_s: float) -> None:
+    if line["type"] == "charge":
+        settlement.settle(t, order_id, line["amount"], line["fee"], now_s)
+    else:
+        settlement.settle_refund(t, order_id, line["id"], line["amount"], now_s)

@@ -37,17 +37,21 @@ def settle(t: Transaction, order_id: str, gross: int, fee: int, now_s: float) ->
     return moved
 
 
-def settle_refund(t: Transaction, order_id: str, gross: int, now_s: float) -> bool:
-    """Book that the PSP took an order's refund off a payout; True if that is new.
+def settle_refund(t: Transaction, order_id: str, line_id: str, gross: int, now_s: float) -> bool:
+    """Book that the PSP took an order's refund off a payout, or put a failed one back.
 
     Args:
-        gross: the refunded amount in minor units, as a positive number.
+        line_id: the PSP's name for this movement of money (``txn_…``).
+        gross: in minor units: negative for a refund, positive for one that came back.
+
+    Returns:
+        Whether the line is new.
 
     Raises:
-        SettlementMismatchError: the order is not refunded, or another amount.
+        SettlementMismatchError: no refund was ever begun, or of another amount.
         UnknownOrderError: there is no such order.
     """
     order = orders.get(t.execute, order_id)
-    if order.state is not State.REFUNDED or gross != order.amount:
+    if not order.refund_number or abs(gross) != order.amount:
         raise SettlementMismatchError(f"{order.id} is {order.state}, {order.amount}, not {gross}")
-    return ledger.post(t, entries.refund_settlement(order, now_s))
+    return ledger.post(t, entries.refund_settlement(order, line_id, gross, now_s))

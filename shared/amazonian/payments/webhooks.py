@@ -11,6 +11,7 @@ manually".
 import hashlib
 import hmac
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,10 +47,11 @@ def verify(
 ) -> None:
     """Make sure that a webhook comes from the PSP, unchanged, and not from long ago.
 
-    The header is a list of ``name=value``, separated by commas: one ``t``, the time of sending in
-    seconds since 1970, and any number of ``v1``, one for each secret that is valid now. Other
-    names are passed over. One ``v1`` that equals the :func:`signature` is enough. Compare with
-    ``hmac.compare_digest``, which takes as long for a near miss as for a far one.
+    The header is a list of ``name=value``, separated by commas: a ``t``, the time of sending in
+    seconds since 1970 (of several the first counts), and any number of ``v1``, one for each secret
+    that is valid now. Other names are passed over. One ``v1`` that equals the :func:`signature` is
+    enough. Compare with ``hmac.compare_digest``, which takes as long for a near miss as for a far
+    one.
 
     Args:
         payload: the body, byte for byte as it came.
@@ -60,18 +62,18 @@ def verify(
             nobody can send an old webhook again as a new one.
 
     Raises:
-        SignatureError: the header has no ``t`` or one that is no number, no ``v1`` fits, or it is
-            older than `tolerance_s` seconds.
+        SignatureError: the header has no ``t`` or one that is not 1 to 15 digits, no ``v1`` fits,
+            or it is older than `tolerance_s` seconds.
     """
     fields = [field.partition("=")[::2] for field in header.split(",")]
-    times = [value for name, value in fields if name == "t" and value.isdecimal()]
-    if not times:
+    sent_at = next((value for name, value in fields if name == "t"), "")
+    if not re.fullmatch("[0-9]{1,15}", sent_at):
         raise SignatureError("Stripe-Signature has no time, as in t=1700000000")
-    expected = signature(payload, int(times[0]), secret).encode()
-    given = [value.encode() for name, value in fields if name == "v1"]
+    expected = signature(payload, int(sent_at), secret).encode()
+    given = [value.encode(errors="replace") for name, value in fields if name == "v1"]
     if not any(hmac.compare_digest(expected, value) for value in given):
         raise SignatureError("no v1 signature in Stripe-Signature fits payload and secret")
-    if int(times[0]) < now_s - tolerance_s:
+    if int(sent_at) < now_s - tolerance_s:
         raise SignatureError(f"the webhook is more than {tolerance_s:.0f} s old")
 
 
@@ -123,8 +125,9 @@ def waits_for(order: PaymentOrder, news: News) -> bool:
     """Whether an order is in a state in which this news takes it further.
 
     Success is news for an order whose charge, or refund, is under way. Failure is so only if it
-    comes from the request that is under way now, so with its key: an earlier one's says nothing.
-    In any other state the event comes late, or again.
+    comes from the last request, so with its key: an earlier one's says nothing. A refund may fail
+    even after it succeeded, when the buyer's bank sends it back. In any other state the event comes
+    late, or again.
     """
     charging = order.state in (State.AUTHORISING, State.UNKNOWN)
     match news.outcome:
@@ -135,7 +138,8 @@ def waits_for(order: PaymentOrder, news: News) -> bool:
         case Refunded():
             return order.state is State.REFUNDING
         case _:
-            return order.state is State.REFUNDING and news.key == provider.refund_key(order)
+            refunding = order.state in (State.REFUNDING, State.REFUNDED)
+            return refunding and news.key == provider.refund_key(order)
 
 
 def apply(t: Transaction, event: dict[str, Any], now_s: float) -> str | None:
