@@ -22,17 +22,20 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from amazonian.payments import dead_letters, journal, ledger, orders, refunds, wallets, webhooks
-from amazonian.payments.dead_letters import NoDeadLetterError
-from amazonian.payments.money import UnknownCurrencyError, exponent
-from amazonian.payments.orders import (
-    EventConflictError,
-    InvalidEventError,
-    Item,
-    PaymentEvent,
-    PaymentOrder,
-    UnknownOrderError,
+from amazonian.payments import (
+    dead_letters,
+    events,
+    journal,
+    ledger,
+    orders,
+    refunds,
+    wallets,
+    webhooks,
 )
+from amazonian.payments.dead_letters import NoDeadLetterError
+from amazonian.payments.events import EventConflictError, InvalidEventError, Item, PaymentEvent
+from amazonian.payments.money import UnknownCurrencyError, exponent
+from amazonian.payments.orders import PaymentOrder, UnknownOrderError
 from amazonian.payments.refunds import NotRefundableError
 from amazonian.payments.requests import Requests
 from amazonian.payments.wallets import InsufficientFundsError
@@ -177,7 +180,7 @@ class PaymentApi:
         return Reply(201, json.loads(answer))
 
     def _event(self, event_id: str) -> PaymentEvent:
-        event = orders.find_event(self.database.read, event_id)
+        event = events.find(self.database.read, event_id)
         if event is None:
             raise ProblemError(404, "Not Found", f"there is no payment {event_id}")
         return event
@@ -233,7 +236,7 @@ def read_event(body: Any, event_id: str, at_s: float) -> PaymentEvent:
         at_s=at_s,
         discount=web.whole({"discount": 0, **body}, "discount", 0, LARGEST_AMOUNT),
     )
-    orders.shares(event)
+    events.shares(event)
     return event
 
 

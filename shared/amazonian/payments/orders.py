@@ -17,11 +17,10 @@ from enum import StrEnum
 from typing import Any
 
 from amazonian.payments import events
-from amazonian.payments.events import EventConflictError, InvalidEventError, Item, PaymentEvent
+from amazonian.payments.events import Item as Item
+from amazonian.payments.events import PaymentEvent as PaymentEvent
 from amazonian.payments.journal import Read
 from amazonian.resilience.database import Row, Transaction
-
-__all__ = ["EventConflictError", "InvalidEventError", "Item", "PaymentEvent"]
 
 
 class State(StrEnum):

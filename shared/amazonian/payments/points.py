@@ -15,6 +15,17 @@ T = TypeVar("T")
 DATABASE, PSP = "database", "PSP"
 WRITES = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)")
 
+# What a table is called in a drawing; the others' rows only go with these.
+CALLED = {
+    "payment_events": "event",
+    "payment_orders": "order",
+    "entries": "journal",
+    "wallets": "wallet",
+    "outbox": "message",
+    "webhooks": "webhook",
+    "dead_letters": "dead letter",
+}
+
 
 class Killed(BaseException):
     """The process ends here; no `except Exception` may stop that."""
@@ -27,7 +38,7 @@ class Point:
     Args:
         number: counted from 0 in each life of the process.
         lane: "database" or "PSP".
-        what: the tables that are written, or the call.
+        what: what is written, as in "order, journal, wallet, message", or the call's name.
         when: "before" or "after" it.
     """
 
@@ -72,12 +83,12 @@ class WatchedDatabase:
         def watch(t: Transaction) -> T:
             result = change(watched.on(t))
             if watched.tables:
-                self.points.reach(DATABASE, ", ".join(watched.tables), "before")
+                self.points.reach(DATABASE, watched.what(), "before")
             return result
 
         result = self.database.write(watch)
         if watched.tables:
-            self.points.reach(DATABASE, ", ".join(watched.tables), "after")
+            self.points.reach(DATABASE, watched.what(), "after")
         return result
 
 
@@ -90,6 +101,9 @@ class _Watched:
     def on(self, t: Transaction) -> "_Watched":
         self._execute = t.execute
         return self
+
+    def what(self) -> str:
+        return ", ".join(CALLED[table] for table in self.tables if table in CALLED)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         rows = self._execute(sql, parameters)

@@ -99,15 +99,14 @@ def _right(order, news):
         case Refunded():
             return order.state is State.REFUNDING
         case _:
-            return order.state is State.REFUNDING and news.key == provider.refund_key(order)
+            refunding = order.state in (State.REFUNDING, State.REFUNDED)
+            return refunding and news.key == provider.refund_key(order)
 
 
 @wrong(webhooks, feedback="however late a decline arrives")
 def waits_for__believes_whatever_came_last(order, news):
-    return (
-        (isinstance(news.outcome, Declined)
-        and news.key == provider.charge_key(order))
-        or (_right(order, news))
+    return (isinstance(news.outcome, Declined) and news.key == provider.charge_key(order)) or (
+        _right(order, news)
     )
 
 
@@ -140,8 +139,13 @@ def waits_for__refunds_what_is_only_captured(order, news):
 @wrong(webhooks, feedback="provider.refund_key(order) is the request that is under way")
 def waits_for__lets_any_refused_refund_count(order, news):
     if not isinstance(news.outcome, (Captured, Declined, Refunded)):
-        return order.state is State.REFUNDING
+        return order.state in (State.REFUNDING, State.REFUNDED)
     return _right(order, news)
+
+
+@wrong(webhooks, feedback="a buyer's bank may send back a refund that had succeeded")
+def waits_for__thinks_a_refund_is_final(order, news):
+    return order.state is not State.REFUNDED and _right(order, news)
 
 
 EQUIVALENT = {

@@ -127,7 +127,7 @@ def each_is_marked_in_a_commit_of_its_own(relay):
 
 @about.rule("relay")
 def a_failure_holds_up_its_own_order_only(relay):
-    """A message that can't be published holds up later ones of its order, untried, and no others."""
+    """A message that fails holds up the later ones of its order, untried, and no others."""
     scenario("an outbox with a1, b1, a2, b2 and a3; the broker refuses a1")
     database = _outbox(("a", "a1"), ("b", "b1"), ("a", "a2"), ("b", "b2"), ("a", "a3"))
     broker = Broker(database, refuses=("a1",))

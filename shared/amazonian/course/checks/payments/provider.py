@@ -113,8 +113,9 @@ def anything_else_an_intent_is_is_unknown(outcome_of):
 @about.rule("outcome_of")
 def a_card_error_is_declined(outcome_of):
     """A CardError (402) is Declined, with the error's code and message."""
+    request = {"request-id": "req_1"}
     error = stripe.CardError(
-        "Your card was declined.", "", "card_declined", http_status=402, headers={"request-id": "req_1"}
+        "Your card was declined.", "", "card_declined", http_status=402, headers=request
     )
     answer = _read(outcome_of, error, "<CardError 402 card_declined, of request req_1>")
     answer.equals(

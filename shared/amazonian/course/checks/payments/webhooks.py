@@ -67,7 +67,7 @@ def a_false_signature_is_refused(verify):
 
 @about.rule("verify")
 def anything_in_the_header_is_refused_clearly(verify):
-    """A header without a time, or with anything at all in it, is a SignatureError, never another."""
+    """A header without a time, or with anything in it, raises SignatureError and nothing else."""
     for header in ("", "t", ",,,", "=", f"v1={_v1()}", f"t=,v1={_v1()}", f"t=now,v1={_v1()}",
                    f"t=-{SENT_S},v1={_v1()}", f"t={SENT_S},v1=é"):  # fmt: skip
         _verify(verify, header).raises(
@@ -167,11 +167,11 @@ def a_refund_is_news_while_it_is_under_way(waits_for):
 
 @about.rule("waits_for")
 def a_refused_refund_is_news_of_the_present_request_only(waits_for):
-    """RefundRefused is news only for an order that is refunding, and of the refund's present key."""
+    """RefundRefused, with the refund's own key, is news for an order refunding or refunded."""
     for state in State:
         _waits(
-            waits_for, state, KEPT, REFUND, state is State.REFUNDING,
-            "a refund that is done stays done",
+            waits_for, state, KEPT, REFUND, state in (State.REFUNDING, State.REFUNDED),
+            "a buyer's bank may send back a refund that had succeeded",
         )  # fmt: skip
         for key in ("pay_1-1/refund/0", CHARGE):
             _waits(
@@ -193,6 +193,6 @@ about.hints(
         case Captured(): return charging
         case Declined(): return charging and news.key == provider.…(order)
         case Refunded(): return order.state is …
-        case _: return … and news.key == …
+        case _: return order.state in (…, …) and news.key == …
     """,
 )
