@@ -38,7 +38,7 @@ def add(t: Transaction, order: PaymentOrder, reason: str, now_s: float) -> Payme
         StaleOrderError: somebody else has moved it meanwhile.
     """
     t.execute("INSERT INTO dead_letters VALUES (?, ?, ?)", (order.id, reason, now_s))
-    return orders.move(t, order, order.state, now_s, due_at_s=None, reason=reason)
+    return orders.amend(t, order, due_at_s=None, reason=reason)
 
 
 def remove(t: Transaction, order_id: str) -> bool:
@@ -63,4 +63,4 @@ def redrive(t: Transaction, order_id: str, now_s: float) -> PaymentOrder:
     if not remove(t, order_id):
         raise NoDeadLetterError(f"order {order_id} is no dead letter")
     order = orders.get(t.execute, order_id)
-    return orders.move(t, order, order.state, now_s, due_at_s=now_s, attempts=0)
+    return orders.amend(t, order, due_at_s=now_s, attempts=0)
