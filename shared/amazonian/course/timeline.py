@@ -42,10 +42,11 @@ def timelines(ax: Any, explorations: Mapping[str, Exploration], last: int | None
                 )
         ax.text(0, 0.62 - 2 * row, name, va="bottom")
     for lane, y in (("database", LANE), ("PSP", -LANE)):
-        ax.text(len(points) - 0.5, y, lane, va="center", size="small")
+        ax.text(len(points) - 0.2, y, lane, va="center")
     for place, (property_name, marker) in enumerate(named.items()):
         ax.scatter([], [], s=60, marker=marker, color=f"C{place}", label=property_name)
     ax.set_ylim(-2 * len(explorations) + 1.1, 1.5)
+    ax.set_xlim(-0.8, 1.3 * len(points))
     ax.set_yticks([])
     ax.grid(False)
     ax.set_xlabel("points at which the process may die, in order")
