@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from amazonian.payments import dead_letters, ledger, orders, outbox, webhooks
+from amazonian.payments import dead_letters, ledger, orders, outbox, requests, webhooks
 from amazonian.resilience.database import Database, open_database
 
 SCHEMA: tuple[str, ...] = (
@@ -11,6 +11,7 @@ SCHEMA: tuple[str, ...] = (
     *outbox.SCHEMA,
     *webhooks.SCHEMA,
     *dead_letters.SCHEMA,
+    *requests.SCHEMA,
 )
 
 
