@@ -253,6 +253,31 @@ async def send_reply(reply: Reply, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+def text(body: Any, name: str) -> str:
+    """A field of a JSON body that is to be a text, and not an empty one.
+
+    Raises:
+        ProblemError: it is missing, or something else; status 422.
+    """
+    value = body.get(name) if isinstance(body, dict) else None
+    if not isinstance(value, str) or not value:
+        raise ProblemError(422, "A field is missing or wrong", f"{name} is a text, not empty")
+    return value
+
+
+def whole(body: Any, name: str, least: int, most: int) -> int:
+    """A field of a JSON body that is to be a whole number from `least` to `most`.
+
+    Raises:
+        ProblemError: it is missing, or something else; status 422.
+    """
+    value = body.get(name) if isinstance(body, dict) else None
+    if type(value) is not int or not least <= value <= most:
+        detail = f"{name} is a whole number from {least:,} to {most:,}"
+        raise ProblemError(422, "A field is missing or wrong", detail)
+    return value
+
+
 # --- running it -------------------------------------------------------------------------------
 
 
