@@ -121,6 +121,7 @@ class ConsistentHash:
     """
 
     def __init__(self) -> None:
+        self._names: list[str] = []
         self._ring = Ring()
 
     def choose(self, backends: Sequence[Backend], key: str | None = None) -> Backend:
@@ -131,7 +132,7 @@ class ConsistentHash:
         """
         if key is None:
             raise ValueError("consistent hashing needs a key for each request: pass one")
-        by_name = {backend.name: backend for backend in backends}
-        if self._ring.nodes != sorted(by_name):
-            self._ring = Ring(by_name)
-        return by_name[self._ring.node_of(key)]
+        names = [backend.name for backend in backends]
+        if names != self._names:
+            self._names, self._ring = names, Ring(names)
+        return backends[names.index(self._ring.node_of(key))]
