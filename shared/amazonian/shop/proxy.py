@@ -236,10 +236,11 @@ class Proxy:
                 async with asyncio.timeout_at(ends_s):
                     return await connection.head()
             except TimeoutError:
+                if caller.moved_s + self._silent_s > ends_s:
+                    continue
                 if caller.dawdles:
                     raise web.ProblemError(408, "Request Timeout", "send the body") from None
-                if caller.moved_s + self._silent_s <= ends_s:
-                    raise
+                raise
 
 
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
@@ -261,7 +262,7 @@ def serving(proxy: Proxy, port: int = 0) -> Iterator[str]:
 
     What answers is the code of this process, a learner's exercises included.
     """
-    logging.getLogger("uvicorn.error").addFilter(_unexpected)
+    logging.getLogger("uvicorn.error").addFilter(worth_logging)
     with web.serving(proxy, port) as url:
         try:
             yield url
@@ -269,7 +270,7 @@ def serving(proxy: Proxy, port: int = 0) -> Iterator[str]:
             proxy.close()
 
 
-def _unexpected(record: logging.LogRecord) -> bool:
+def worth_logging(record: logging.LogRecord) -> bool:
     """False for what uvicorn says when a reply is broken off, which we do on purpose."""
     return "without completing response" not in record.msg
 

@@ -74,6 +74,8 @@ class _Reply:
         if status < 200:  # not the reply yet
             self.told_to_go_on = self.told_to_go_on or status == 100
             return
+        if status > 599:
+            raise ValueError(f"{status} is no status")
         self._without_body = self._without_body or status in (204, 304)
         framed = {name for name, _ in self._headers} & {b"content-length", b"transfer-encoding"}
         self.ends_with_connection = not framed and not self._without_body
