@@ -9,10 +9,11 @@ Everything is deterministic: the times between arrivals and the service times ar
 made beforehand, from a random generator that is passed in. Time is in seconds.
 """
 
-import heapq
+import itertools
 import math
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush, heapreplace
 
 import numpy as np
 
@@ -85,7 +86,7 @@ class Station:
         if self.drops_late and start_s - now_s > self.deadline_s:
             return math.nan, start_s
         end_s = start_s + service_s / self.speed
-        heapq.heapreplace(self._free_s, end_s)
+        heapreplace(self._free_s, end_s)
         return start_s, end_s
 
 
@@ -169,7 +170,7 @@ def batch_means(samples: np.ndarray, of: Callable[[np.ndarray], float] = np.mean
 
 
 def poisson(rate_per_s: float, count: int, rng: np.random.Generator) -> np.ndarray:
-    """The times of `count` arrivals that come independently of each other, `rate_per_s` a second."""
+    """The times of `count` arrivals, independent of each other, `rate_per_s` a second."""
     return np.cumsum(rng.exponential(1 / rate_per_s, count))
 
 
@@ -188,41 +189,55 @@ def only(stations: Sequence[Station], key: Hashable = None) -> Station:
     return stations[0]
 
 
+@dataclass
+class Log:
+    """What an event loop writes down of each request, in order of arrival: four lists."""
+
+    arrival_s: list[float] = field(default_factory=list)
+    station: list[Station] = field(default_factory=list)
+    start_s: list[float] = field(default_factory=list)
+    end_s: list[float] = field(default_factory=list)
+
+
 def run(
-    arrivals_s: Sequence[float],
-    services_s: Sequence[float],
+    arrivals_s: Iterable[float],
+    services_s: Iterable[float],
+    keys: Iterable[Hashable],
     stations: Sequence[Station],
     choose: Choose,
-    keys: Sequence[Hashable],
-) -> tuple[list[Station], list[float], list[float]]:
+    log: Log,
+) -> None:
     """The event loop: each arrival in turn, and before it every departure that is due.
 
-    Args:
-        arrivals_s: when each request comes, in ascending order.
-        services_s: how long each takes.
-        stations: where they may go; nobody is in them.
-        choose: ``choose(stations, key)`` is asked at each arrival, when whoever has left by then
-            (at that very moment included) is no longer `outstanding`.
-        keys: what each request is about.
+    At an arrival, whoever leaves by then (at that very moment included) is no longer
+    `outstanding` at its station. Then ``choose(stations, key)`` names a station, where the
+    request is `outstanding` from now on, and that station's ``admit(now_s, service_s)`` says when
+    it begins with it and when it leaves.
 
-    Returns:
-        For each request its station, and when it began and ended, as `admit` said.
+    Args:
+        arrivals_s: when each request comes, in ascending order. It may be a generator that reads
+            `log` to know when its next one comes, so do not ask for an arrival before all of the
+            one before is written down.
+        services_s: how long each takes.
+        keys: what each is about.
+        stations: where they may go; nobody is in them.
+        choose: the policy.
+        log: to its four lists, append what became of each request.
     """
     leaving: list[tuple[float, int]] = []
-    chosen, starts_s, ends_s = [], [], []
-    for number, (now_s, service_s, key) in enumerate(
-        zip(arrivals_s, services_s, keys, strict=True)
-    ):
+    arriving = enumerate(zip(arrivals_s, services_s, keys, strict=True))
+    for number, (now_s, service_s, key) in arriving:
         while leaving and leaving[0][0] <= now_s:
-            chosen[heapq.heappop(leaving)[1]].outstanding -= 1
+            _, gone = heappop(leaving)
+            log.station[gone].outstanding -= 1
         station = choose(stations, key)
         station.outstanding += 1
         start_s, end_s = station.admit(now_s, service_s)
-        heapq.heappush(leaving, (end_s, number))
-        chosen.append(station)
-        starts_s.append(start_s)
-        ends_s.append(end_s)
-    return chosen, starts_s, ends_s
+        heappush(leaving, (end_s, number))
+        log.arrival_s.append(now_s)
+        log.station.append(station)
+        log.start_s.append(start_s)
+        log.end_s.append(end_s)
 
 
 def simulate(
@@ -232,7 +247,7 @@ def simulate(
     choose: Choose = only,
     keys: Sequence[Hashable] | None = None,
 ) -> Visits:
-    """Send requests to stations, as `choose` says, and see what becomes of each.
+    """An open system: requests come when they come, however full it is.
 
     Args:
         arrivals_s: when each comes, in seconds, in ascending order, shape (n,).
@@ -245,16 +260,58 @@ def simulate(
         ValueError: the arrays differ in length, or there are several stations and nothing
             chooses between them.
     """
-    if len(arrivals_s) != len(services_s) or (choose is only and len(stations) != 1):
-        raise ValueError(
-            f"{len(arrivals_s)} arrivals, {len(services_s)} service times and {len(stations)} "
-            "stations: as many of the first as of the second, and one station or a policy"
-        )
+    return _simulated(arrivals_s.tolist(), services_s, stations, choose, keys, Log())
+
+
+def simulate_clients(
+    clients: int,
+    pauses_s: np.ndarray,
+    services_s: np.ndarray,
+    stations: Sequence[Station],
+    choose: Choose = only,
+) -> Visits:
+    """A closed system: each client waits for its answer, pauses, and sends its next request.
+
+    Args:
+        clients: how many there are, so that no more requests than these are ever inside.
+        pauses_s: how long the client of each request has paused before it, shape (n,); the first
+            ones count from time 0.
+        services_s: how long a server of speed 1 works on each, shape (n,).
+        stations: where they may go; they are emptied first.
+        choose: picks the station for each request.
+
+    Raises:
+        ValueError: as for :func:`simulate`.
+    """
+    log, pauses = Log(), iter(pauses_s.tolist())
+
+    def arrivals() -> Iterator[float]:
+        coming = list(itertools.islice(pauses, clients))
+        heapify(coming)
+        while coming:
+            yield heappop(coming)
+            for pause_s in itertools.islice(pauses, 1):
+                heappush(coming, log.end_s[-1] + pause_s)
+
+    return _simulated(arrivals(), services_s, stations, choose, None, log)
+
+
+def _simulated(
+    arrivals_s: Iterable[float],
+    services_s: np.ndarray,
+    stations: Sequence[Station],
+    choose: Choose,
+    keys: Sequence[Hashable] | None,
+    log: Log,
+) -> Visits:
+    if choose is only and len(stations) != 1:
+        raise ValueError(f"a policy is needed to choose between {len(stations)} stations")
     for station in stations:
         station.empty()
-    keys = keys if keys is not None else [None] * len(arrivals_s)
-    chosen, starts_s, ends_s = run(arrivals_s.tolist(), services_s.tolist(), stations, choose, keys)
+    keys = itertools.repeat(None, len(services_s)) if keys is None else keys
+    run(arrivals_s, services_s.tolist(), keys, stations, choose, log)
     numbers = {station: number for number, station in enumerate(stations)}
-    station = np.array([numbers[s] for s in chosen], int)
-    deadlines_s = np.array([s.deadline_s for s in stations])
-    return Visits(arrivals_s, np.array(starts_s), np.array(ends_s), station, deadlines_s[station])
+    station = np.array([numbers[chosen] for chosen in log.station], int)
+    deadlines_s = np.array([each.deadline_s for each in stations])
+    times_s = (np.array(times) for times in (log.arrival_s, log.start_s, log.end_s))
+    return Visits(*times_s, station, deadlines_s[station])
