@@ -2,11 +2,12 @@
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from amazonian.course.catalogue import ROOT
+from amazonian.resilience import retries
 from amazonian.resilience.database import open_database
 from amazonian.shop import calls, facade
 from amazonian.shop.copying import copy_tables
@@ -174,6 +176,51 @@ def shoppers(url: str, folder: Path, users: int, rounds: int) -> Iterator["subpr
         shutil.rmtree(folder / ".locust", ignore_errors=True)
 
 
+@dataclass
+class Buyers:
+    """Threads that check out, each again and again until it is told how it ended."""
+
+    url: str
+    each: int
+    outcomes: dict[str, int] = field(default_factory=dict)  # status, by checkout
+
+    def __post_init__(self) -> None:
+        self._more = threading.Condition()
+
+    def buy(self, buyer: int) -> None:
+        policy = retries.RetryPolicy(max_attempts=12, base_s=0.02, cap_s=0.5)
+        client = retries.Client(policy, rng=random.Random(buyer))
+        call = calls.over_http(self.url)
+        for number in range(self.each):
+            user, checkout = f"buyer{buyer}-{number}", f"checkout{buyer}-{number}"
+            line = f"/carts/{user}/lines/sku{number % SKUS}"
+            card = "declined" if number % 5 == 4 else "visa"
+            with suppress(retries.CallError):
+                client.call(lambda _: call("PUT", line, {"quantity": 1}), idempotent=True)  # noqa: B023
+                status = client.call(
+                    lambda _: self._checkout(call, checkout, user, card),  # noqa: B023
+                    idempotent=True,
+                )
+                with self._more:
+                    self.outcomes[checkout] = status
+            with self._more:
+                self._more.notify_all()
+
+    def _checkout(self, call: calls.Call, checkout: str, user: str, card: str) -> int:
+        try:
+            told = call("PUT", f"/checkouts/{checkout}", {"user": user, "card": card})
+        except calls.RefusedError as refused:
+            return refused.status
+        if told["state"] == "pending":
+            raise calls.NoAnswerError("not decided yet")
+        return 201
+
+    def wait_for_more(self, count: int, within_s: float = 30.0) -> None:
+        with self._more:
+            enough = len(self.outcomes) + count
+            assert self._more.wait_for(lambda: len(self.outcomes) >= enough, within_s)
+
+
 def assert_kept(shop: Shop, told: Told) -> None:
     """What was acknowledged is there, and the stock is short of what was sold, no more, no less."""
     sold: dict[str, int] = {}
@@ -190,3 +237,32 @@ def assert_kept(shop: Shop, told: Told) -> None:
     for (user, sku), quantity in told.wishes.items():
         lines = shop.call("GET", f"/carts/{user}")["lines"]
         assert {"sku": sku, "quantity": quantity} in lines
+
+
+def rows(shop: Shop, name: str, sql: str) -> list[tuple]:
+    """What a part's own database holds."""
+    with closing(open_database(shop.file(name), SERVICES[name].schema)) as database:
+        return [tuple(row) for row in database.read(sql)]
+
+
+def books(shop: Shop) -> dict[str, int]:
+    """How many pieces are free, by article."""
+    return dict(rows(shop, "inventory", "SELECT sku, free FROM stock"))
+
+
+def assert_promises(shop: Shop, before: dict[str, int], buyers: Buyers) -> None:
+    """Orders, charges and stock agree with each other, and with what buyers were told."""
+    placed = {f"checkout{b}-{n}" for b in range(4) for n in range(buyers.each)} & {
+        order for (order,) in rows(shop, "orders", "SELECT id FROM orders WHERE state = 'placed'")
+    }
+    told = buyers.outcomes
+    assert len(told) >= buyers.each * 2, "hardly anybody was told anything"
+    assert {checkout for checkout, status in told.items() if status == 201} <= placed
+    assert not {checkout for checkout, status in told.items() if status == 409} & placed
+    assert set(told.values()) == {201, 409}
+    authorised = "SELECT id FROM authorisations WHERE state = 'authorised' AND id LIKE 'checkout%'"
+    assert {charge for (charge,) in rows(shop, "payments", authorised)} == placed
+    states = rows(shop, "inventory", "SELECT id, state FROM reservations WHERE id LIKE 'checkout%'")
+    assert {reservation for reservation, state in states if state == "confirmed"} == placed
+    assert {state for _, state in states} == {"confirmed", "released"}
+    assert sum(before.values()) - sum(books(shop).values()) == len(placed)
