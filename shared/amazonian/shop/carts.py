@@ -5,9 +5,9 @@ from typing import Any
 
 from amazonian.resilience.database import Database, Transaction
 from amazonian.shop import lines as lines_of
-from amazonian.shop import web
+from amazonian.resilience import web
 from amazonian.shop.lines import MOST_OF_ONE, Line
-from amazonian.shop.web import Request, Route
+from amazonian.resilience.web import Request, Route
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS cart_lines"

@@ -10,9 +10,9 @@ from typing import Any
 
 from amazonian.resilience.database import Database, Transaction
 from amazonian.shop import lines as lines_of
-from amazonian.shop import web
+from amazonian.resilience import web
 from amazonian.shop.lines import Line
-from amazonian.shop.web import ProblemError, Request, Route
+from amazonian.resilience.web import ProblemError, Request, Route
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS stock (sku TEXT PRIMARY KEY, free INTEGER NOT NULL)",

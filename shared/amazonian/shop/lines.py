@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from amazonian.shop import web
+from amazonian.resilience import web
 
 MOST_LINES = 100
 MOST_OF_ONE = 1_000

@@ -3,8 +3,9 @@
 from typing import Any
 
 from amazonian.resilience.database import Database, Transaction
-from amazonian.shop import carts, catalogue, inventory, orders, payment_stub, users, web
-from amazonian.shop.web import ProblemError, Reply, Request, Route
+from amazonian.resilience import web
+from amazonian.shop import carts, catalogue, inventory, orders, payment_stub, users
+from amazonian.resilience.web import ProblemError, Reply, Request, Route
 
 PARTS = (catalogue, users, carts, inventory, payment_stub, orders)
 SCHEMA = tuple(statement for part in PARTS for statement in part.SCHEMA)
@@ -54,5 +55,14 @@ def routes(database: Database) -> list[Route]:
         placed = database.write(lambda tx: checkout(tx, checkout_id, user, card))
         return Reply(201, placed)
 
+    def get(request: Request) -> dict[str, Any]:
+        checkout_id = request.parameters["id"]
+        sql = "SELECT state, total_cents FROM orders WHERE id = ?"
+        rows = database.read(sql, (checkout_id,))
+        if not rows:
+            raise ProblemError(404, "No such checkout", f"there is no {checkout_id!r}")
+        return {"id": checkout_id, "state": rows[0][0], "total_cents": rows[0][1]}
+
     parts = [route for part in PARTS for route in part.routes(database)]
-    return [*parts, Route("PUT", "/checkouts/{id}", buy)]
+    own = [Route("PUT", "/checkouts/{id}", buy), Route("GET", "/checkouts/{id}", get)]
+    return [*parts, *own]

@@ -6,9 +6,9 @@ from typing import Any
 
 from amazonian.resilience.database import Database, Row, Transaction
 from amazonian.shop import lines as lines_of
-from amazonian.shop import web
+from amazonian.resilience import web
 from amazonian.shop.lines import Line
-from amazonian.shop.web import ProblemError, Reply, Request, Route
+from amazonian.resilience.web import ProblemError, Reply, Request, Route
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS orders"

@@ -7,8 +7,8 @@ choice, and both it and its voiding may be repeated, and may come late.
 from typing import Any
 
 from amazonian.resilience.database import Database, Transaction
-from amazonian.shop import web
-from amazonian.shop.web import ProblemError, Request, Route
+from amazonian.resilience import web
+from amazonian.resilience.web import ProblemError, Request, Route
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS authorisations"

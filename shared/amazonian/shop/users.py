@@ -3,8 +3,8 @@
 from typing import Any
 
 from amazonian.resilience.database import Database, Transaction
-from amazonian.shop import web
-from amazonian.shop.web import ProblemError, Request, Route
+from amazonian.resilience import web
+from amazonian.resilience.web import ProblemError, Request, Route
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS users"
