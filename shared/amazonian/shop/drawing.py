@@ -4,7 +4,6 @@ It draws on axes that it is given, in units of its own, so that the same drawing
 page and a phone.
 """
 
-import math
 from typing import Any
 
 from matplotlib.patches import Rectangle
@@ -93,9 +92,10 @@ def _lines(name: str, part: Part, architecture: Architecture) -> list[str]:
 
 
 def dollars(nanodollars: int) -> str:
-    """An amount to two digits that count, however small: $0.0000049."""
+    """An amount with two digits that count, however small: $0.0000049. Cents always show."""
     amount = nanodollars / 1e9
-    return f"${amount:.{max(2, 1 - math.floor(math.log10(amount)))}f}"
+    exponent = int(f"{amount:.1e}".partition("e")[2])  # that of the rounded amount
+    return f"${amount:.{max(2, 1 - exponent)}f}"
 
 
 def counted(number: float, what: str) -> str:
