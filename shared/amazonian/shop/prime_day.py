@@ -20,7 +20,7 @@ PHASE_S = 20.0  # before the hot item, with it, and after it
 
 @dataclass(frozen=True)
 class Timeline:
-    """What callers saw of one machine, second by second.
+    """What callers saw of one machine, second by second; NaN where there were none.
 
     Args:
         second: from 0 on, shape (seconds,).
@@ -70,11 +70,14 @@ def _part(name: str, architecture: Architecture, demand: Demand) -> Part:
 
 def _by_second(visits: Visits, seconds: int) -> Timeline:
     second = visits.arrival_s.astype(int)
-    came = np.bincount(second, minlength=seconds)
-    answered = np.bincount(second, weights=visits.good, minlength=seconds) / np.maximum(came, 1)
-    waited_s = np.where(visits.rejected, np.nan, visits.time_s)
-    p99_s = [np.nanpercentile(waited_s[second == number], 99) for number in range(seconds)]
-    return Timeline(np.arange(seconds), answered, np.array(p99_s))
+    answered, p99_s = np.full(seconds, np.nan), np.full(seconds, np.nan)
+    for number in np.unique(second):
+        came = second == number
+        answered[number] = visits.good[came].mean()
+        admitted = came & ~visits.rejected
+        if admitted.any():
+            p99_s[number] = np.percentile(visits.time_s[admitted], 99)
+    return Timeline(np.arange(seconds), answered, p99_s)
 
 
 @dataclass(frozen=True)
