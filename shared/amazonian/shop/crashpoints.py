@@ -32,7 +32,11 @@ class Moments:
 
     def __init__(self, kill_at: Collection[int] = (), meanwhile: Callable[[], None] | None = None):
         self.kill_at, self.meanwhile = kill_at, meanwhile
-        self.seen = 0
+        self.seen, self.ended = 0, False
+
+    def end(self) -> None:
+        """From here on nobody is killed, and nothing is counted."""
+        self.ended = True
 
     def one(self) -> None:
         """Let one moment pass.
@@ -40,6 +44,8 @@ class Moments:
         Raises:
             KilledError: the process dies at it.
         """
+        if self.ended:
+            return
         self.seen += 1
         if self.meanwhile is not None:
             self.meanwhile()
@@ -116,16 +122,18 @@ class Report:
     Attributes:
         points: how many moments the undisturbed run had.
         runs: how many runs there were, the undisturbed one included.
-        broken: in how many runs each property was broken.
+        broken: in how many runs each fault was found.
+        found: how often each fault was found, in all runs together.
     """
 
     points: int = 0
     runs: int = 0
     broken: Counter[str] = field(default_factory=Counter)
+    found: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        kinds = ", ".join(f"{name} in {count}" for name, count in self.broken.most_common())
-        return f"{self.points} crash points, {self.runs} runs: {kinds or 'nothing broken'}"
+        kinds = ", ".join(f"{name} in {count} of them" for name, count in self.broken.most_common())
+        return f"{self.points} crash points, {self.runs} runs: {kinds or 'no fault'}"
 
 
 def explore(run: Callable[[Moments], Iterable[str]], kills: int = 1) -> Report:
@@ -133,7 +141,7 @@ def explore(run: Callable[[Moments], Iterable[str]], kills: int = 1) -> Report:
 
     Args:
         run: begins from nothing, catches the :class:`KilledError`, recovers as a new process
-            would, and returns the names of the properties that were broken.
+            would, and returns the names of the faults that it found.
         kills: 2 kills the recovery as well, at each of its moments: all pairs.
     """
     report = Report()
@@ -141,7 +149,9 @@ def explore(run: Callable[[Moments], Iterable[str]], kills: int = 1) -> Report:
     while waiting:
         kill_at = waiting.pop()
         moments = Moments(kill_at)
-        report.broken.update(set(run(moments)))
+        faults = list(run(moments))
+        report.broken.update(set(faults))
+        report.found.update(faults)
         report.runs += 1
         if not kill_at:
             report.points = moments.seen
