@@ -439,13 +439,14 @@ def test_a_kept_connection_that_its_backend_has_closed_is_not_tried(balanced, sc
     """Even a POST is safe: the proxy has seen the connection end before it sent anything."""
     backend = scripted(saying_last(GOOD))
     with balanced(backend.url) as (made, url):
+
+        def has_seen_it_end():
+            kept = made._pool._kept.get(made._pool._address(backend.url), [])
+            return not made.backends[0].outstanding and all(connection.lost for connection in kept)
+
         for _ in range(10):
             assert ask(url, "POST", body=b"x").status == 200
-            until(
-                lambda: all(
-                    kept.lost for kept in made._pool._kept[made._pool._address(backend.url)]
-                )
-            )
+            until(has_seen_it_end)
 
 
 # --- silence ----------------------------------------------------------------------------------

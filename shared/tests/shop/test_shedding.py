@@ -4,7 +4,7 @@ import pytest
 
 from amazonian.resilience.clock import SimulatedClock
 from amazonian.shop import overload
-from amazonian.shop.shedding import Decision, Gate, Ticket
+from amazonian.shop.shedding import Decision, Gate, Ticket, give_up
 
 WAIT, ADMITTED, REFUSED = Decision.WAIT, Decision.ADMITTED, Decision.REFUSED
 
@@ -74,8 +74,8 @@ def test_those_who_wait_in_vain_take_no_place_in_line(clock):
 def test_a_caller_who_gives_up_leaves_the_line(clock):
     gate = Gate(1, 2, 0.5, clock)
     _, gone, waiting = arriving(gate, clock, 3)
-    gate.give_up(gone)
-    gate.give_up(gone)
+    give_up(gate, gone)
+    give_up(gate, gone)
     gate.depart()
     assert decisions([gone, waiting]) == [WAIT, ADMITTED]
 
