@@ -15,6 +15,8 @@ from amazonian.shop.balancing import Backend
 from amazonian.shop.processes import Process
 
 USERS, SALES_EACH = 10, 30
+SELLING = Path(__file__).with_name("selling.py")
+CROWD = (f"--users={USERS}", f"--spawn-rate={USERS}")
 NAMES = ("a", "b", "c")
 
 
@@ -55,8 +57,7 @@ def selling(tills):
         answers = []
         with proxy.serving(made) as url:
             load = subprocess.Popen(
-                [locust, "-f", str(Path(__file__).with_name("selling.py")), "--headless"]
-                + ["--host", url, "-u", str(USERS), "-r", str(USERS), "--skip-log-setup"],
+                [locust, "--headless", f"--locustfile={SELLING}", f"--host={url}", *CROWD],
                 env={**os.environ, "USERS": str(USERS), "SALES_EACH": str(SALES_EACH)}
                 | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
                 stdout=subprocess.PIPE,
@@ -123,7 +124,10 @@ def test_backends_can_be_exchanged_one_by_one_without_one_failed_request(tills, 
 
     answers, written = selling(
         made,
-        {count: lambda n=name: exchange(n) for count, name in zip((100, 250, 400), NAMES)},
+        {
+            count: lambda n=name: exchange(n)
+            for count, name in zip((100, 250, 400), NAMES, strict=True)
+        },
     )
     assert {status for _, _, status in answers} == {200, 201}
     assert len(written) == USERS * SALES_EACH

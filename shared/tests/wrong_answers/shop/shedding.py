@@ -160,15 +160,14 @@ class Gate__decides_that_somebody_waits(shedding.Gate):
             ticket.decide(Decision.REFUSED)
 
 
+_LINE = deque()
+
+
 @wrong(shedding, feedback="what stands in the class body belongs to all gates")
 class Gate__has_one_line_for_all(shedding.Gate):
-    line = deque()
-
-    def __init__(self, limit, most_waiting, patience_s, clock):
+    def __init__(self, limit, most_waiting, patience_s, clock, line=_LINE):
         self.limit, self.most_waiting = limit, most_waiting
-        self.patience_s, self.clock, self.inside = patience_s, clock, 0
-        while self.line and self.line[0].decision is not Decision.WAIT:
-            self.line.popleft()
+        self.patience_s, self.clock, self.inside, self.line = patience_s, clock, 0, line
 
 
 EQUIVALENT: dict[str, str] = {}

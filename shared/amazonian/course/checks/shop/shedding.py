@@ -113,7 +113,7 @@ def the_first_in_line_takes_the_place(gate_class):
 
 @about.rule("Gate")
 def with_an_empty_line_there_is_room(gate_class):
-    """When a request departs and nobody waits, one fewer is inside, and the next one is admitted."""
+    """When a request departs and nobody waits, one fewer is inside: there is room again."""
     watched = _Watched(gate_class, limit=2, most_waiting=5)
     watched.arrive("ABC")
     for inside in (2, 1, 0):
