@@ -230,14 +230,11 @@ def steps(architecture: Architecture) -> list[Architecture]:
         return count + max(1, count // GROWTH)
 
     shape = architecture
-    found = [
-        replace(shape, web=more(shape.web)),
-        replace(shape, shards=more(shape.shards)),
-        replace(shape, pieces=2 * shape.pieces),
-    ]
-    if shape.web:  # only then is there a database of its own, and somebody to ask a cache
+    found = [replace(shape, web=more(shape.web)), replace(shape, pieces=2 * shape.pieces)]
+    if shape.web:  # as long as there is one machine, there is nothing else that could be split
         found += [
             replace(shape, replicas=more(shape.replicas)),
+            replace(shape, shards=more(shape.shards)),
             replace(shape, caches=more(shape.caches)),
             replace(shape, search=more(shape.search)),
         ]
@@ -249,11 +246,11 @@ def next_step(architecture: Architecture, demand: Demand) -> Architecture | None
     """What to add next, if anything: relief for the bottleneck, for as little money as possible.
 
     Nothing, as long as the bottleneck's utilisation is at most `FULL`. Otherwise one of
-    ``steps(architecture)`` that relieves it: afterwards *that* part (`utilisation_of` its name,
-    under the same demand) has a utilisation of less than `RELIEF` times its present one. Of those
-    take the step whose machines times that part's utilisation afterwards are fewest: that is
-    proportional to what each user costs whom this part could then serve. The first, if two are
-    equal.
+    ``steps(architecture)`` that relieves it: after which *the same part* (`utilisation_of` its
+    name, under the same demand) has a utilisation below `RELIEF` times its present one. Whether
+    another part is the bottleneck then does not matter; it will have its turn. Of the steps that
+    relieve, take the one that leaves the smallest product of all the shop's `machines` and that
+    part's utilisation: what the shop costs for each user whom the part could serve.
 
     Args:
         architecture: the shop as it is.
@@ -263,7 +260,7 @@ def next_step(architecture: Architecture, demand: Demand) -> Architecture | None
         The shop with one thing added; None if nothing has to be.
 
     Raises:
-        NothingHelpsError: it is too busy, and no step relieves it.
+        NothingHelpsError: something has to be done, and no step relieves the bottleneck.
     """
     full = bottleneck(parts(architecture, demand))
     if full.utilisation <= FULL:

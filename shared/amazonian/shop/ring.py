@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-SPACE = 2**63  # positions lie from 0 to SPACE - 1, and so fit a database's signed 64-bit column
+SPACE = 2**63  # places lie from 0 to SPACE - 1, and so fit a database's signed 64-bit column
 
 
 class EmptyRingError(LookupError):
     """A ring without nodes can't say where a key belongs: add a node first."""
 
 
-def position(name: str) -> int:
+def place(name: str) -> int:
     """Where a name lies, from 0 to ``SPACE - 1``: the same in every process, and well spread."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 
@@ -27,14 +27,14 @@ def position(name: str) -> int:
 class Ring:
     """Consistent hashing (Karger et al., STOC 1997) with virtual nodes.
 
-    Every node has many points on a circle of `SPACE` positions. A key belongs to the node whose
-    point comes first, at the key's own position or after it; behind the last point the circle
+    Every node has many points on a circle of `SPACE` places. A key belongs to the node whose
+    point comes first, at the key's own place or after it; behind the last point the circle
     begins again. A node that comes takes keys from all others, and a node that goes leaves its
     keys to all others; no other key moves.
 
     Attributes:
         virtual: the points of a node of weight 1.
-        points: (position, node) of every point, in ascending order. A change of the ring puts
+        points: (place, node) of every point, in ascending order. A change of the ring puts
             another list in its place, so that threads may look up keys meanwhile.
     """
 
@@ -70,13 +70,13 @@ class Ring:
         return sorted({node for _, node in self.points})
 
     def node_of(self, key: str) -> str:
-        """The node that a key belongs to: that of the first point at or after its position.
+        """The node that a key belongs to: that of the first point at or after its place.
 
         Behind the last point comes the first. `self.points` is in ascending order, and long: halve
         it again and again (`bisect`) rather than walk through it.
 
         Args:
-            key: any text; its place on the circle is ``position(key)``.
+            key: any text; its place on the circle is ``place(key)``.
 
         Raises:
             EmptyRingError: the ring has no nodes.
@@ -84,8 +84,8 @@ class Ring:
         points = self.points
         if not points:
             raise EmptyRingError(f"{key!r} belongs nowhere: add a node first")
-        place = bisect.bisect_left(points, (position(key),))
-        return points[place % len(points)][1]
+        first = bisect.bisect_left(points, (place(key),))
+        return points[first % len(points)][1]
 
     def add(self, node: str, weight: float = 1.0) -> None:
         """Let a node take its share of the keys.
@@ -96,7 +96,7 @@ class Ring:
         count = round(self.virtual * weight)
         if node in self.nodes or count < 1:
             raise ValueError(f"{node!r} is there already, or its weight {weight} gives no point")
-        new = [(position(f"{node}#{number}"), node) for number in range(count)]
+        new = [(place(f"{node}#{number}"), node) for number in range(count)]
         self.points = sorted(self.points + new)
 
     def remove(self, node: str) -> None:
@@ -118,7 +118,7 @@ class Ring:
     def arcs(self) -> Iterator[tuple[int, int, str]]:
         """The circle cut open at 0: ``(above, upto, node)`` of every piece, in ascending order.
 
-        A piece holds the positions above its first number and up to its second. The first piece
+        A piece holds the places above its first number and up to its second. The first piece
         and the last belong to one node.
 
         Raises:
@@ -140,15 +140,15 @@ class Ring:
 
 @dataclass(frozen=True)
 class Move:
-    """A piece of the circle that changes hands: positions above `above`, up to `upto`."""
+    """A piece of the circle that changes hands: the places above `above`, up to `upto`."""
 
     above: int
     upto: int
     source: str
     target: str
 
-    def __contains__(self, place: object) -> bool:
-        return isinstance(place, int) and self.above < place <= self.upto
+    def __contains__(self, at: object) -> bool:
+        return isinstance(at, int) and self.above < at <= self.upto
 
 
 def moves(before: Ring, after: Ring) -> list[Move]:
@@ -182,9 +182,9 @@ def moves(before: Ring, after: Ring) -> list[Move]:
     return found
 
 
-def owner(arcs: Sequence[tuple[int, int, str]], place: int) -> str:
-    """The node of the piece that holds a position."""
-    return arcs[bisect.bisect_left(arcs, place, key=lambda arc: arc[1])][2]
+def owner(arcs: Sequence[tuple[int, int, str]], at: int) -> str:
+    """The node of the piece that holds a place."""
+    return arcs[bisect.bisect_left(arcs, at, key=lambda arc: arc[1])][2]
 
 
 def modulo(key: str, nodes: Sequence[str]) -> str:
@@ -193,7 +193,7 @@ def modulo(key: str, nodes: Sequence[str]) -> str:
     As even as can be, and of use only as long as nothing changes: with one node more than `n`,
     `n` keys of ``n + 1`` move.
     """
-    return nodes[position(key) % len(nodes)]
+    return nodes[place(key) % len(nodes)]
 
 
 def rendezvous(key: str, nodes: Sequence[str]) -> str:
@@ -201,7 +201,7 @@ def rendezvous(key: str, nodes: Sequence[str]) -> str:
 
     Even, and moves what must move; but a look-up asks every node.
     """
-    return max(nodes, key=lambda node: position(f"{node}/{key}"))
+    return max(nodes, key=lambda node: place(f"{node}/{key}"))
 
 
 def jump(key: str, nodes: Sequence[str]) -> str:
@@ -210,7 +210,7 @@ def jump(key: str, nodes: Sequence[str]) -> str:
     Nodes are numbered: one more can come at the end of the list and only the last can go, so it
     suits shards that never leave rather than servers that fail.
     """
-    state, here, there = position(key), -1, 0
+    state, here, there = place(key), -1, 0
     while there < len(nodes):
         here = there
         state = (state * 2_862_933_555_777_941_757 + 1) % 2**64

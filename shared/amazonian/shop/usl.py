@@ -64,7 +64,7 @@ def fit(clients: Sequence[float], rates_per_s: Sequence[float]) -> Law:
     small throughputs count as much as large ones. Then 1 = (a + b (N - 1) + c N (N - 1)) X/N, as
     nearly as can be, is a problem of least squares. Noise may make its b or c negative, which
     means nothing. So solve it four times, with b, with c, with both and with neither, and take the
-    best of those solutions that have a > 0, b ≥ 0 and c ≥ 0: the one with neither always has.
+    best of those solutions in which nothing is negative: the one with neither is always among them.
 
     Args:
         clients: N of each measurement, at least 1; three different ones at least.
@@ -81,10 +81,10 @@ def fit(clients: Sequence[float], rates_per_s: Sequence[float]) -> Law:
     for kept in ([0], [0, 1], [0, 2], [0, 1, 2]):
         factors = np.zeros(3)
         factors[kept] = np.linalg.lstsq(columns[:, kept], np.ones(len(n)), rcond=None)[0]
-        if factors[0] > 0 and factors.min() >= 0:
+        if factors.min() >= 0:
             solutions.append((np.sum((columns @ factors - 1) ** 2), *factors))
     _, a, b, c = min(solutions)
-    return Law(1 / a, b / a, c / a)
+    return Law(float(1 / a), float(b / a), float(c / a))
 
 
 # --- measuring ---------------------------------------------------------------------------------
