@@ -170,9 +170,11 @@ class Rack:
         backends = [Backend(str(number), url) for number, url in enumerate(urls)]
         made = proxy.Proxy(backends, balancing.RoundRobin(), **arguments)
         with self.serving(made) as url:
-            yield made, url
-            until(lambda: all(backend.outstanding == 0 for backend in made.backends))
-            made.close()
+            try:
+                yield made, url
+                until(lambda: all(backend.outstanding == 0 for backend in made.backends))
+            finally:
+                made.close()
 
 
 class Slot:

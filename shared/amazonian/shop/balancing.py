@@ -48,8 +48,8 @@ class RoundRobin:
 
         Args:
             backends: those that may be chosen, at least one. The list may differ from call to
-                call, as backends come, go and fall ill; the turns go on through whatever list
-                there is, and none is ever skipped twice in a row while the list stays the same.
+                call, as backends come, go and fall ill. While it stays the same, each of its n
+                backends is returned once in n calls.
             key: not used.
         """
         backend = backends[self._turn % len(backends)]

@@ -123,7 +123,8 @@ def rotation(
     """
     taking = [backend for backend in backends if not backend.draining]
     fit = [backend for backend in taking if healthy(backend.name)]
-    return fit if len(fit) >= open_below * len(taking) else taking
+    enough = taking and len(fit) / len(taking) >= open_below
+    return fit if enough else taking
 
 
 # --- probing ----------------------------------------------------------------------------------

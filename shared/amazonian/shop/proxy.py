@@ -148,7 +148,7 @@ class Proxy:
             if ticket.decision is Decision.ADMITTED:
                 gate.depart()
             else:
-                gate.give_up(ticket)
+                shedding.give_up(gate, ticket)
 
     async def _answer(self, caller: Caller, key: str) -> None:
         """Try one backend after the other, as long as that is right."""

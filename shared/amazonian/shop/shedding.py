@@ -43,7 +43,12 @@ class Ticket:
 
 
 class Gate:
-    """Lets some requests in at a time and some wait in line, but none in vain."""
+    """Lets some requests in at a time and some wait in line, but none in vain.
+
+    Attributes:
+        inside: how many requests are inside.
+        line: the tickets of those that wait, the first in line on the left.
+    """
 
     def __init__(self, limit: int, most_waiting: int, patience_s: float, clock: Clock):
         """Begin with nobody inside and an empty line.
@@ -97,7 +102,8 @@ class Gate:
         while self.line and now_s - self.line[0].arrived_s > self.patience_s:
             self.line.popleft().decide(Decision.REFUSED)
 
-    def give_up(self, ticket: Ticket) -> None:
-        """A caller who was waiting has gone: take it out of the line."""
-        if ticket in self.line:
-            self.line.remove(ticket)
+
+def give_up(gate: Gate, ticket: Ticket) -> None:
+    """The caller of a request has gone: if it is in line, take it out."""
+    if ticket in gate.line:
+        gate.line.remove(ticket)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import http.client
-import logging
 import socket
 import threading
 from urllib.parse import urlsplit
@@ -11,7 +10,6 @@ from urllib.parse import urlsplit
 import pytest
 from backends import (
     PATIENCE_S,
-    Rack,
     Recorder,
     Scripted,
     read_head,
@@ -35,13 +33,6 @@ GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 @pytest.fixture
 def scripted(closing):
     return lambda script: closing(Scripted(script))
-
-
-@pytest.fixture(scope="module")
-def rack():
-    with contextlib.ExitStack() as running:
-        logging.getLogger("uvicorn.error").addFilter(proxy.worth_logging)
-        yield Rack(running)
 
 
 @pytest.fixture
@@ -447,8 +438,15 @@ def test_a_connection_that_says_more_than_was_asked_is_not_used_again(balanced, 
 def test_a_kept_connection_that_its_backend_has_closed_is_not_tried(balanced, scripted):
     """Even a POST is safe: the proxy has seen the connection end before it sent anything."""
     backend = scripted(saying_last(GOOD))
-    with balanced(backend.url) as (_, url):
-        assert [ask(url, "POST", body=b"x").status for _ in range(10)] == [200] * 10
+    with balanced(backend.url) as (made, url):
+
+        def has_seen_it_end():
+            kept = made._pool._kept.get(made._pool._address(backend.url), [])
+            return not made.backends[0].outstanding and all(connection.lost for connection in kept)
+
+        for _ in range(10):
+            assert ask(url, "POST", body=b"x").status == 200
+            until(has_seen_it_end)
 
 
 # --- silence ----------------------------------------------------------------------------------

@@ -1,0 +1,134 @@
+"""Real processes behind the proxy, a client that is not ours in front, and things that happen."""
+
+import contextlib
+import os
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from amazonian.course.catalogue import ROOT
+from amazonian.shop import balancing, proxy, till
+from amazonian.shop.balancing import Backend
+from amazonian.shop.processes import Process
+
+USERS, SALES_EACH = 10, 30
+SELLING = Path(__file__).with_name("selling.py")
+CROWD = (f"--users={USERS}", f"--spawn-rate={USERS}")
+NAMES = ("a", "b", "c")
+
+
+def need(program):
+    """The path of a client's program, or a skip that names it."""
+    own = ROOT / ".venv" / "clients" / "bin" / program
+    found = str(own) if own.exists() else shutil.which(program)
+    if found is None and os.environ.get("CI"):
+        pytest.fail(f"{program} is not installed, and CI must try it")
+    if found is None:
+        pytest.skip(f"{program} is not installed (make test installs the Python clients)")
+    return found
+
+
+@pytest.fixture(scope="module")
+def tills(tmp_path_factory):
+    """Three tills on one database, and its path."""
+    database = str(tmp_path_factory.mktemp("tills") / "sales.db")
+    with contextlib.ExitStack() as stack:
+        arguments = ["--database", database, "--work-s", "0.002", "--name"]
+        yield (
+            {
+                name: stack.enter_context(Process("amazonian.shop.till", [*arguments, name]))
+                for name in NAMES
+            },
+            database,
+        )
+
+
+@pytest.fixture
+def selling(tills):
+    """Have locust buy through a proxy; `events` says what happens after so many answers."""
+    processes, database = tills
+    locust = need("locust")
+
+    def sell(made, events):
+        before = till.sales(database)
+        answers = []
+        with proxy.serving(made) as url:
+            load = subprocess.Popen(
+                [locust, "--headless", f"--locustfile={SELLING}", f"--host={url}", *CROWD],
+                env={**os.environ, "USERS": str(USERS), "SALES_EACH": str(SALES_EACH)}
+                | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+            with load:
+                for line in load.stdout:
+                    match line.split():
+                        case ["GET" | "POST" as method, sale, status]:
+                            answers.append((method, sale, int(status)))
+                            if event := events.get(len(answers)):
+                                event()
+        assert len(answers) == 2 * USERS * SALES_EACH
+        written = till.sales(database) - before
+        return answers, written
+
+    yield sell
+    for process in processes.values():
+        process.resume()
+        process.start()
+
+
+def backends(processes, names=NAMES):
+    return [Backend(name, processes[name].url) for name in names]
+
+
+def test_every_sale_that_was_acknowledged_is_kept_and_none_is_made_twice(tills, selling):
+    """A backend is killed, started again, and another one stands still for a while, under load."""
+    processes, _ = tills
+    made = proxy.Proxy(backends(processes), balancing.PowerOfTwo(random.Random(1)))
+    answers, written = selling(
+        made,
+        {
+            100: processes["a"].kill,
+            200: processes["a"].start,
+            300: processes["b"].pause,
+            380: processes["b"].resume,
+            450: processes["c"].kill,
+        },
+    )
+    acknowledged = {sale for method, sale, status in answers if method == "POST" and status == 201}
+    failed = [answer for answer in answers if answer[2] not in (200, 201)]
+    assert acknowledged <= written.keys()
+    assert max(written.values()) == 1
+    # A GET finds another backend. A POST that was under way when its backend died is refused, and
+    # of those there are at most as many as customers at each of the two deaths.
+    assert all(method == "POST" and status == 502 for method, _, status in failed)
+    assert len(failed) <= 2 * USERS
+    assert len(acknowledged) + len(failed) == USERS * SALES_EACH
+
+
+def test_backends_can_be_exchanged_one_by_one_without_one_failed_request(tills, selling):
+    """Drained, stopped, started again and added, each in its turn, under load: a deployment."""
+    processes, _ = tills
+    made = proxy.Proxy(backends(processes), balancing.RoundRobin())
+
+    def exchange(name):
+        assert made.drain(name)
+        made.remove(name)
+        processes[name].stop()
+        processes[name].start()
+        made.add(Backend(name, processes[name].url))
+
+    answers, written = selling(
+        made,
+        {
+            count: lambda n=name: exchange(n)
+            for count, name in zip((100, 250, 400), NAMES, strict=True)
+        },
+    )
+    assert {status for _, _, status in answers} == {200, 201}
+    assert len(written) == USERS * SALES_EACH
+    assert set(written.values()) == {1}
