@@ -18,10 +18,10 @@ import pytest
 from amazonian.course.catalogue import ROOT
 from amazonian.resilience import retries
 from amazonian.resilience.database import open_database
+from amazonian.resilience.processes import Process
 from amazonian.shop import calls, facade
 from amazonian.shop.copying import copy_tables
 from amazonian.shop.facade import Facade
-from amazonian.resilience.processes import Process
 from amazonian.shop.services import SERVICES
 
 SHOPPER = Path(__file__).parent / "shop" / "clients" / "shopper.py"

@@ -10,8 +10,7 @@ from typing import Any, Protocol
 
 import urllib3
 
-from amazonian.resilience import retries
-from amazonian.resilience import web
+from amazonian.resilience import retries, web
 
 TIMEOUT_S = 5.0
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from amazonian.resilience.database import Database, Transaction
-from amazonian.shop import lines as lines_of
 from amazonian.resilience import web
-from amazonian.shop.lines import MOST_OF_ONE, Line
+from amazonian.resilience.database import Database, Transaction
 from amazonian.resilience.web import Request, Route
+from amazonian.shop import lines as lines_of
+from amazonian.shop.lines import MOST_OF_ONE, Line
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS cart_lines"

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from amazonian.resilience.database import Database, Transaction
 from amazonian.resilience import web
+from amazonian.resilience.database import Database, Transaction
 from amazonian.resilience.web import ProblemError, Request, Route
 
 SCHEMA = (

@@ -8,11 +8,11 @@ that was under way all the while finds itself released and takes nothing.
 from collections.abc import Sequence
 from typing import Any
 
-from amazonian.resilience.database import Database, Transaction
-from amazonian.shop import lines as lines_of
 from amazonian.resilience import web
-from amazonian.shop.lines import Line
+from amazonian.resilience.database import Database, Transaction
 from amazonian.resilience.web import ProblemError, Request, Route
+from amazonian.shop import lines as lines_of
+from amazonian.shop.lines import Line
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS stock (sku TEXT PRIMARY KEY, free INTEGER NOT NULL)",

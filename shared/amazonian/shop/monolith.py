@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from amazonian.resilience.database import Database, Transaction
 from amazonian.resilience import web
-from amazonian.shop import carts, catalogue, inventory, orders, payment_stub, users
+from amazonian.resilience.database import Database, Transaction
 from amazonian.resilience.web import ProblemError, Reply, Request, Route
+from amazonian.shop import carts, catalogue, inventory, orders, payment_stub, users
 
 PARTS = (catalogue, users, carts, inventory, payment_stub, orders)
 SCHEMA = tuple(statement for part in PARTS for statement in part.SCHEMA)

@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from amazonian.resilience.database import Database, Row, Transaction
-from amazonian.shop import lines as lines_of
 from amazonian.resilience import web
-from amazonian.shop.lines import Line
+from amazonian.resilience.database import Database, Row, Transaction
 from amazonian.resilience.web import ProblemError, Reply, Request, Route
+from amazonian.shop import lines as lines_of
+from amazonian.shop.lines import Line
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS orders"

@@ -6,8 +6,8 @@ choice, and both it and its voiding may be repeated, and may come late.
 
 from typing import Any
 
-from amazonian.resilience.database import Database, Transaction
 from amazonian.resilience import web
+from amazonian.resilience.database import Database, Transaction
 from amazonian.resilience.web import ProblemError, Request, Route
 
 SCHEMA = (

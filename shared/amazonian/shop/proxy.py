@@ -15,9 +15,8 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
-from amazonian.resilience import retries
+from amazonian.resilience import processes, retries, web
 from amazonian.resilience.clock import SystemClock
-from amazonian.resilience import processes, web
 from amazonian.shop import balancing, health, shedding
 from amazonian.shop.balancing import Backend, Policy
 from amazonian.shop.caller import Caller

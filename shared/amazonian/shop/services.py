@@ -12,10 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from amazonian.resilience import retries
+from amazonian.resilience import processes, retries, web
 from amazonian.resilience.database import Database, open_database
-from amazonian.resilience import processes, web
-from amazonian.shop import calls, carts, catalogue, checkout, inventory, monolith, orders, payment_stub, users
+from amazonian.shop import (
+    calls,
+    carts,
+    catalogue,
+    checkout,
+    inventory,
+    monolith,
+    orders,
+    payment_stub,
+    users,
+)
 
 
 @dataclass(frozen=True)

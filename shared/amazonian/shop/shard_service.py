@@ -1,8 +1,8 @@
 """The sharded orders over HTTP: what a customer's client talks to, and knows of no shards."""
 
+from amazonian.resilience.web import App, ProblemError, Reply, Request
 from amazonian.shop.changelog import Order
 from amazonian.shop.router import RangeHeldError, Router
-from amazonian.shop.web import App, ProblemError, Reply, Request
 
 
 def app(router: Router) -> App:

@@ -14,8 +14,8 @@ import time
 from collections import Counter
 from typing import Any
 
-from amazonian.resilience.database import Database, open_database
 from amazonian.resilience import processes, web
+from amazonian.resilience.database import Database, open_database
 from amazonian.resilience.web import Reply, Request, Route
 
 SCHEMA = ("CREATE TABLE IF NOT EXISTS sales (sale TEXT NOT NULL, till TEXT NOT NULL)",)

@@ -1,9 +1,10 @@
 """The ledger."""
 
-from amazonian.payments import ledger, wallets, money
+import pytest
+
+from amazonian.payments import ledger, money, wallets
 from amazonian.payments.ledger import Entry, Posting
 from amazonian.resilience.database import open_database
-import pytest
 
 
 def test_smoke(dsn, closing):

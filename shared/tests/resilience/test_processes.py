@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from amazonian.resilience.processes import DidNotStartError, Process
 from amazonian.shop import calls
 from amazonian.shop.calls import NoAnswerError
-from amazonian.resilience.processes import DidNotStartError, Process
 
 
 @pytest.fixture

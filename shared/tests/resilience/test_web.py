@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 import urllib3
 
-from amazonian.resilience.database import OutcomeUnknownError, UnavailableError
 from amazonian.resilience import web
+from amazonian.resilience.database import OutcomeUnknownError, UnavailableError
 from amazonian.resilience.web import App, ProblemError, Reply
 
 ERRORS = {

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from amazonian.resilience.database import open_database
 from amazonian.resilience import web
+from amazonian.resilience.database import open_database
 from amazonian.shop import catalogue, checkout, contracts, saga, services
 from amazonian.shop.contracts import Asked, Expectation, NotInContractError, broken_by
 

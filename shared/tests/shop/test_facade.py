@@ -12,8 +12,8 @@ from crew import PATIENCE_S, Gate, in_threads
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amazonian.resilience.database import open_database
 from amazonian.resilience import web
+from amazonian.resilience.database import open_database
 from amazonian.shop import carts, facade
 from amazonian.shop.copying import copy_tables
 from amazonian.shop.facade import (

@@ -3,8 +3,9 @@
 import pytest
 from backends import Recorder, refusing, replying, until
 
+from amazonian.resilience import processes
 from amazonian.resilience.clock import SimulatedClock
-from amazonian.shop import health, processes
+from amazonian.shop import health
 from amazonian.shop.balancing import Backend
 from amazonian.shop.health import ActiveHealth, PassiveHealth, rotation
 

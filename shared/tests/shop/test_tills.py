@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from amazonian.course.catalogue import ROOT
+from amazonian.resilience.processes import Process
 from amazonian.shop import balancing, proxy, till
 from amazonian.shop.balancing import Backend
-from amazonian.shop.processes import Process
 
 USERS, SALES_EACH = 10, 30
 SELLING = Path(__file__).with_name("selling.py")
