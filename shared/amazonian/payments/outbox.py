@@ -9,15 +9,12 @@ Source: Chris Richardson's catalogue of microservice patterns, "Transactional ou
 """
 
 import json
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from amazonian.payments.journal import Read
 from amazonian.resilience.database import Database, Row, Transaction
-
-log = logging.getLogger(__name__)
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS outbox (position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
@@ -96,8 +93,7 @@ def relay(database: Database, publish: Callable[[Message], None], now_s: float) 
             continue
         try:
             publish(message)
-        except Exception as error:
-            log.warning("message %s was not published: %s", message.id, error)
+        except Exception:
             held_up.add(message.order_id)
             continue
         database.write(lambda t, message=message: mark_sent(t, message, now_s))

@@ -34,7 +34,6 @@ class Declined:
 
     code: str
     message: str
-    intent_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,28 +96,29 @@ def call_error(error: stripe.StripeError) -> retries.CallError | None:
 def outcome_of(answer: stripe.PaymentIntent | stripe.StripeError) -> Outcome:
     """What the PSP's answer to a charge, or to a question about one, says of the buyer's money.
 
-    - A PaymentIntent with status ``succeeded``: `Captured`.
+    - A PaymentIntent with status ``succeeded``: `Captured`, with the intent's id.
     - One with status ``canceled``, or ``requires_payment_method`` (so it is called after a
-      decline): `Declined`, with code and message of its ``last_payment_error`` if it has one,
-      else with the status as both. Any other status: `Unknown`.
+      decline): `Declined`, with ``code`` and ``message`` of its ``last_payment_error``, or, if
+      that is None, with the status as both.
+    - One with any other status: `Unknown`, with a reason that names it.
     - ``stripe.CardError`` (HTTP 402): `Declined`, with the error's ``code`` and ``user_message``.
     - ``stripe.InvalidRequestError`` and ``stripe.IdempotencyError`` (400, 404): `Rejected`, with
-      ``code`` (or the class's name if there is none) and ``user_message``.
-    - Any other error: `Unknown`, with the error's text as reason. The key is spent if the answer
-      is one that the PSP has kept; see :func:`replayed`.
+      ``code`` (or the name of the error's class if that is None) and ``user_message``.
+    - Any other error: `Unknown`, with the error's text, ``str(answer)``, as reason. The key is
+      spent if the answer is one that the PSP has kept; see :func:`replayed`.
     """
     if isinstance(answer, stripe.PaymentIntent):
         if answer.status == "succeeded":
             return Captured(answer.id)
         if answer.status in ("canceled", "requires_payment_method"):
-            why = getattr(answer, "last_payment_error", None)
+            why = answer.last_payment_error
             code, message = (why.code, why.message) if why else (answer.status, answer.status)
-            return Declined(code or "", message or "", answer.id)
+            return Declined(code, message)
         return Unknown(f"payment intent {answer.id} is {answer.status}")
     if isinstance(answer, stripe.CardError):
-        return Declined(answer.code or "", answer.user_message or "", _intent_id(answer))
+        return Declined(answer.code, answer.user_message)
     if isinstance(answer, (stripe.InvalidRequestError, stripe.IdempotencyError)):
-        return Rejected(answer.code or type(answer).__name__, answer.user_message or "")
+        return Rejected(answer.code or type(answer).__name__, answer.user_message)
     return Unknown(str(answer), key_spent=replayed(answer))
 
 
@@ -262,8 +262,3 @@ class StripeProvider:
 
 def _metadata(thing: Any) -> Mapping[str, str]:
     return thing.metadata.to_dict() if thing.metadata else {}
-
-
-def _intent_id(error: stripe.CardError) -> str | None:
-    intent = (error.json_body or {}).get("error", {}).get("payment_intent")
-    return intent and intent["id"]

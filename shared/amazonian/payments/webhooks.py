@@ -110,7 +110,7 @@ def news_in(event: dict[str, Any]) -> News | None:
         case "payment_intent.payment_failed" | "payment_intent.canceled":
             error = thing.get("last_payment_error") or {}
             code = error.get("code") or thing["status"]
-            outcome = Declined(code, error.get("message") or thing["status"], thing["id"])
+            outcome = Declined(code, error.get("message") or thing["status"])
         case "refund.created" | "refund.updated" if thing["status"] == "succeeded":
             outcome = Refunded(thing["id"])
         case "refund.failed":
@@ -124,10 +124,14 @@ def news_in(event: dict[str, Any]) -> News | None:
 def waits_for(order: PaymentOrder, news: News) -> bool:
     """Whether an order is in a state in which this news takes it further.
 
-    Success is news for an order whose charge, or refund, is under way. Failure is so only if it
-    comes from the last request, so with its key: an earlier one's says nothing. A refund may fail
-    even after it succeeded, when the buyer's bank sends it back. In any other state the event comes
-    late, or again.
+    - ``Captured`` is news for an order whose charge is under way: authorising or unknown.
+    - ``Declined`` is so, too, but only if its key is the one that the charge has now
+      (``provider.charge_key``): the failure of an earlier request says nothing of this one.
+    - ``Refunded`` is news for an order that is refunding.
+    - ``RefundRefused``, with the key that the refund has now (``provider.refund_key``), is news for
+      an order that is refunding or refunded: the buyer's bank may send a refund back.
+
+    In any other state the event comes late, or again.
     """
     charging = order.state in (State.AUTHORISING, State.UNKNOWN)
     match news.outcome:

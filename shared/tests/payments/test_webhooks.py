@@ -132,10 +132,10 @@ def test_each_event_says_what_the_psp_would_answer():
     failed = {"id": "pi_1", "status": "requires_payment_method"}
     why = {"code": "card_declined", "message": "No."}
     assert told("payment_intent.payment_failed", **failed, last_payment_error=why).outcome == (
-        Declined("card_declined", "No.", "pi_1")
+        Declined("card_declined", "No.")
     )
     assert told("payment_intent.canceled", id="pi_1", status="canceled").outcome == (
-        Declined("canceled", "canceled", "pi_1")
+        Declined("canceled", "canceled")
     )
     for type in ("refund.created", "refund.updated"):
         assert told(type, id="re_1", status="succeeded").outcome == Refunded("re_1")
