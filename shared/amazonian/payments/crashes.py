@@ -16,7 +16,7 @@ from amazonian.payments.points import PSP, Killed, Point, Points, WatchedDatabas
 from amazonian.payments.scenario import NOON_S, Design, Process, Shop
 from amazonian.payments.stripe_simulator import transport
 from amazonian.payments.stripe_simulator.core import Simulator
-from amazonian.payments.stripe_simulator.faults import OF_WEBHOOKS, Kind
+from amazonian.payments.stripe_simulator.faults import Kind
 from amazonian.resilience.clock import SimulatedClock
 
 WITNESSES = ("payment_intent", "refund", "balance_transaction")  # what the PSP knows
@@ -211,31 +211,43 @@ def _runs(trouble: Trouble, design: Design | None, depth: int) -> Iterable[Run]:
             waiting += [(*crashes, point.number) for point in done.lives[-1]]
 
 
-def calls(design: Design | None = None) -> int:
-    """How many calls to the PSP a day without trouble takes."""
-    points = run((), CALM, design).lives[0]
-    return sum(point.lane == PSP and point.when == "before" for point in points)
-
-
 OUTAGE_CALLS = 100  # more than all rounds of all orders make: they become dead letters
-RETRIED_TWICE = (Kind.TIMEOUT_BEFORE, Kind.TIMEOUT_AFTER)  # until the retries are used up
-OUTAGES = (Kind.TIMEOUT_BEFORE, Kind.TIMEOUT_AFTER, Kind.THROTTLE)
+# What makes a difference to a call that changes nothing at the PSP, and to one that does.
+FAULTS_OF_GET = (Kind.TIMEOUT_BEFORE, Kind.ERROR_BEFORE, Kind.THROTTLE)
+FAULTS_OF_POST = (
+    *FAULTS_OF_GET,
+    Kind.TIMEOUT_AFTER,
+    Kind.TIMEOUT_LATE,
+    Kind.ERROR_AFTER,
+    Kind.DELAY,
+    Kind.DECLINE,
+)
+RETRIED = (Kind.TIMEOUT_BEFORE, Kind.TIMEOUT_AFTER)  # these also until the retries are used up
 
 
 def all_troubles(design: Design | None = None) -> list[Trouble]:
     """What may go wrong outside, each for runs of its own.
 
-    Every fault of the PSP at each call, and time-outs also until the retries are used up; outages
-    of the PSP from the first call on; webhooks that come early or never; and an absence of a day,
-    after which the PSP has forgotten our keys.
+    Every fault of the PSP at each call, and time-outs also until the retries are used up; an
+    outage from the second call on, when one order of an event is charged and the other acted upon
+    in silence, and one from the last call on; webhooks that come early or never; and an absence of
+    a day, after which the PSP has forgotten our keys.
     """
-    found = [CALM, Trouble(restart_s=NEXT_DAY_S)]
+    of_day = calls(design)
+    found = [Trouble(restart_s=NEXT_DAY_S)]
     found += [Trouble(webhooks=when) for when in ("early", "never")]
-    found += [Trouble(kind, times=OUTAGE_CALLS) for kind in OUTAGES]
-    for at_call in range(1, calls(design) + 1):
-        found += [Trouble(kind, at_call) for kind in Kind if kind not in OF_WEBHOOKS]
-        found += [Trouble(kind, at_call, times=2) for kind in RETRIED_TWICE]
+    found += [Trouble(Kind.TIMEOUT_AFTER, n, times=OUTAGE_CALLS) for n in (2, len(of_day))]
+    for at_call, call in enumerate(of_day, 1):
+        kinds = FAULTS_OF_GET if call.startswith("GET") else FAULTS_OF_POST
+        found += [Trouble(kind, at_call) for kind in kinds]
+        found += [Trouble(kind, at_call, times=2) for kind in RETRIED if kind in kinds]
     return found
+
+
+def calls(design: Design | None = None) -> list[str]:
+    """The calls to the PSP of a day without trouble."""
+    points = run((), CALM, design).lives[0]
+    return [point.what for point in points if point.lane == PSP and point.when == "before"]
 
 
 _LAYOUTS: dict[Sequence[str], bytes] = {}

@@ -37,8 +37,15 @@ class AlreadyReversedError(Exception):
     """An entry was taken back before; a second reversal would take back too much."""
 
 
+class WrongReversalError(ValueError):
+    """An entry says that it reverses one of which it is not the exact opposite; use `reverse`."""
+
+
 def imbalance(postings: Iterable[Posting]) -> dict[str, int]:
-    """What postings sum to, for each currency in which that is not zero."""
+    """What postings sum to, in minor units, for each currency in which that is not zero.
+
+    Amounts of two currencies are never added up: 100 yen and -100 cents are two imbalances.
+    """
     sums: dict[str, int] = {}
     for posting in postings:
         sums[posting.currency] = sums.get(posting.currency, 0) + posting.amount
@@ -46,53 +53,130 @@ def imbalance(postings: Iterable[Posting]) -> dict[str, int]:
 
 
 def post(t: Transaction, entry: Entry) -> bool:
-    """Write an entry and bring the wallets up to date, once, however often it comes."""
-    return post_all(t, [entry]) == 1
+    """Write an entry, and bring the wallets up to date, once, however often it comes.
+
+    Whatever is refused is refused before anything is written, so that the caller may catch the
+    error and go on with `t`.
+
+    Args:
+        t: the transaction to take part in.
+        entry: what to write.
+
+    Returns:
+        True if it is written now; False if it was there, word for word but for the time
+        (``known.says_the_same_as(entry)``).
+
+    Raises:
+        UnbalancedError: the postings don't sum to zero in every currency (:func:`imbalance`).
+        EntryConflictError: its id is there (``journal.find``), and says something else.
+        InsufficientFundsError: a wallet would be below zero (``wallets.project``).
+        UnknownEntryError, AlreadyReversedError, WrongReversalError: it reverses what it can't
+            (:func:`check_reversal`).
+    """
+    if uneven := imbalance(entry.postings):
+        raise UnbalancedError(f"{entry.id!r} does not sum to zero; left over: {uneven}")
+    known = journal.find(t.execute, entry.id)
+    if known is not None:
+        if not known.says_the_same_as(entry):
+            raise EntryConflictError(f"{entry.id!r} is taken, by {known}; use a new id")
+        return False
+    check_reversal(t.execute, entry)
+    after = wallets.project(wallets.load(t.execute, entry.postings), entry.postings)
+    journal.append(t, [entry])
+    wallets.save(t, after)
+    return True
 
 
 def post_all(t: Transaction, batch: Sequence[Entry]) -> int:
-    """Post entries one after the other; all are written, or none and the first error is raised.
+    """Post entries as if one after the other, with a handful of statements for all together.
 
     Returns:
-        How many were new.
+        How many are written now; the others were there, or come twice in the batch.
+
+    Raises:
+        Exception: what `post` would have raised for the first that is refused. Then none is
+            written, not even those before it.
     """
-    new: dict[str, Entry] = {}
+    ids = [entry.id for entry in batch]
+    there = journal.select_in(t.execute, "SELECT id FROM entries WHERE id IN", ids)
+    known = {entry_id: journal.find(t.execute, entry_id) for (entry_id,) in there}
+    available = wallets.load(t.execute, (p for entry in batch for p in entry.postings))
+    new: list[Entry] = []
     for entry in batch:
         if uneven := imbalance(entry.postings):
-            raise UnbalancedError(f"entry {entry.id!r} is off by {uneven} minor units")
-        known = new.get(entry.id) or journal.find(t.execute, entry.id)
-        if known is None:
-            if entry.reverses is not None and journal.reversal_of(t.execute, entry.reverses):
-                raise AlreadyReversedError(f"{entry.reverses!r} was reversed before")
-            new[entry.id] = entry
-        elif not known.says_the_same_as(entry):
-            raise EntryConflictError(f"{entry.id!r} is there and says something else: {known}")
-    available = wallets.load(t.execute, (p for entry in new.values() for p in entry.postings))
-    for entry in new.values():
-        available |= wallets.project(available, entry.postings)
-    journal.append(t, new.values())
+            raise UnbalancedError(f"{entry.id!r} does not sum to zero; left over: {uneven}")
+        earlier = known.get(entry.id)
+        if earlier is None:
+            check_reversal(t.execute, entry, new)
+            available.update(wallets.project(available, entry.postings))
+            known[entry.id] = entry
+            new.append(entry)
+        elif not earlier.says_the_same_as(entry):
+            raise EntryConflictError(f"{entry.id!r} is taken, by {earlier}; use a new id")
+    journal.append(t, new)
     wallets.save(t, available)
     return len(new)
 
 
+def check_reversal(read: Read, entry: Entry, pending: Sequence[Entry] = ()) -> None:
+    """Refuse an entry that says that it reverses what it can't reverse.
+
+    Args:
+        read: where the journal is read from.
+        entry: any entry; one that reverses nothing passes.
+        pending: entries that are to be written before it.
+
+    Raises:
+        UnknownEntryError: there is no entry of the id that it reverses.
+        AlreadyReversedError: that one was reversed before.
+        WrongReversalError: it is not the opposite of that one.
+    """
+    if entry.reverses is None:
+        return
+    waiting = (e for e in pending if e.id == entry.reverses)
+    original = next(waiting, None) or journal.find(read, entry.reverses)
+    if original is None:
+        raise UnknownEntryError(f"there is no entry {entry.reverses!r} to reverse")
+    waiting = (e for e in pending if e.reverses == original.id)
+    earlier = next(waiting, None) or journal.reversal_of(read, original.id)
+    if earlier is not None:
+        raise AlreadyReversedError(f"{original.id!r} was reversed before, by {earlier.id!r}")
+    if entry.postings != tuple(-posting for posting in original.postings):
+        raise WrongReversalError(f"{entry.id!r} is not the opposite of {original.id!r}")
+
+
 def reverse(t: Transaction, entry_id: str, reversal_id: str, at_s: float) -> Entry:
-    """Take an entry back by posting its opposite."""
+    """Take an entry back: post one that undoes each of its postings, and erase nothing.
+
+    Args:
+        t: the transaction to take part in.
+        entry_id: of the entry to take back.
+        reversal_id: of the entry that does it. Its description is ``reversal of <entry_id>``, and
+            its `reverses` is `entry_id`.
+        at_s: now, in seconds since 1970.
+
+    Returns:
+        The reversal. If this very reversal was posted before, nothing is done and that one is
+        returned.
+
+    Raises:
+        UnknownEntryError: there is no such entry.
+        AlreadyReversedError: another reversal took it back before.
+        InsufficientFundsError: a wallet does not have any more what the entry had put into it.
+    """
     original = journal.find(t.execute, entry_id)
     if original is None:
         raise UnknownEntryError(f"there is no entry {entry_id!r} to reverse")
-    opposite = tuple(Posting(p.account, -p.amount, p.currency) for p in original.postings)
-    reversal = Entry(
-        reversal_id, f"reversal of {entry_id}: {original.description}", opposite, at_s, entry_id
-    )
-    post(t, reversal)
-    return reversal
+    opposite = tuple(-posting for posting in original.postings)
+    reversal = Entry(reversal_id, f"reversal of {entry_id}", opposite, at_s, reverses=entry_id)
+    return reversal if post(t, reversal) else journal.find(t.execute, reversal_id)
 
 
 def balance(read: Read, account: str, currency: str) -> int:
     """The sum of an account's postings, in minor units: a debit balance is positive."""
     [(total,)] = read(
-        "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM postings"
-        " WHERE account = ? AND currency = ?",
+        "SELECT CAST(COALESCE(SUM(p.amount), 0) AS BIGINT) FROM postings p"
+        " JOIN accounts a ON a.number = p.account WHERE a.name = ? AND a.currency = ?",
         (account, currency),
     )
     return total
@@ -100,6 +184,7 @@ def balance(read: Read, account: str, currency: str) -> int:
 
 def trial_balance(read: Read) -> dict[str, int]:
     """The sum of all postings, for each currency; all are zero, or the books are wrong."""
-    return dict(
-        read("SELECT currency, CAST(SUM(amount) AS BIGINT) FROM postings GROUP BY currency")
-    )
+    sums: dict[str, int] = {}
+    for (_, currency), total in journal.totals(read).items():
+        sums[currency] = sums.get(currency, 0) + total
+    return sums

@@ -34,6 +34,10 @@ class MemoryDatabase:
         """Run one statement of the change that is under way."""
         return self._connection.execute(sql, parameters).fetchall()
 
+    def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement of the change that is under way for each row of parameters."""
+        self._connection.executemany(sql, rows)
+
     def read(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """The rows of a query, as last committed."""
         with self._lock:

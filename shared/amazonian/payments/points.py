@@ -99,14 +99,22 @@ class _Watched:
         self.tables: dict[str, None] = {}
 
     def on(self, t: Transaction) -> "_Watched":
-        self._execute = t.execute
+        self._t = t
         return self
 
     def what(self) -> str:
         return ", ".join(CALLED[table] for table in self.tables if table in CALLED)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        rows = self._execute(sql, parameters)
-        if (written := WRITES.match(sql)) and (rows or "RETURNING" not in sql):
-            self.tables[written[1]] = None
+        rows = self._t.execute(sql, parameters)
+        if rows or "RETURNING" not in sql:
+            self._written(sql)
         return rows
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        self._t.executemany(sql, rows)
+        self._written(sql)
+
+    def _written(self, sql: str) -> None:
+        if written := WRITES.match(sql):
+            self.tables[written[1]] = None

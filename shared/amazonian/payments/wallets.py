@@ -8,8 +8,11 @@ journal, so there is no moment at which the two disagree.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from amazonian.payments.journal import LIABILITIES, BalanceKey, Posting, Read
+from amazonian.payments import journal
+from amazonian.payments.journal import LIABILITIES, MOST_POSTINGS, Posting, Read
 from amazonian.resilience.database import Transaction
+
+Key = tuple[str, str]  # account and currency
 
 SCHEMA: tuple[str, ...] = (
     "CREATE TABLE IF NOT EXISTS wallets (account TEXT NOT NULL, currency TEXT NOT NULL,"
@@ -23,15 +26,11 @@ class InsufficientFundsError(Exception):
 
 @dataclass(frozen=True)
 class Wallet:
-    """What we owe to the owner of an account, in minor units of one currency; never below zero."""
+    """What we owe to a seller, in minor units of one currency; never below zero."""
 
-    account: str
+    seller: str
     currency: str
     available: int
-
-    @property
-    def seller(self) -> str:
-        return self.account.partition(":")[2]
 
 
 @dataclass(frozen=True)
@@ -60,9 +59,7 @@ def is_wallet(account: str) -> bool:
     return account.partition(":")[0] in LIABILITIES
 
 
-def project(
-    available: Mapping[BalanceKey, int], postings: Iterable[Posting]
-) -> dict[BalanceKey, int]:
+def project(available: Mapping[Key, int], postings: Iterable[Posting]) -> dict[Key, int]:
     """What is in the wallets after an entry.
 
     A credit (negative) puts money into a wallet, a debit (positive) takes it out. Postings to
@@ -80,7 +77,7 @@ def project(
     Raises:
         InsufficientFundsError: one of them would be below zero.
     """
-    after: dict[BalanceKey, int] = {}
+    after: dict[Key, int] = {}
     for posting in postings:
         if is_wallet(posting.account):
             key = (posting.account, posting.currency)
@@ -91,52 +88,46 @@ def project(
     return after
 
 
-def load(read: Read, postings: Iterable[Posting]) -> dict[BalanceKey, int]:
-    """What is in the wallets that these postings touch."""
+def load(read: Read, postings: Iterable[Posting]) -> dict[Key, int]:
+    """What is in the wallets that these postings touch, and perhaps in others of their owners."""
     accounts = sorted({p.account for p in postings if is_wallet(p.account)})
-    if not accounts:
-        return {}
-    marks = ", ".join("?" * len(accounts))
-    rows = read(
-        f"SELECT account, currency, available FROM wallets WHERE account IN ({marks})", accounts
+    rows = journal.select_in(
+        read, "SELECT account, currency, available FROM wallets WHERE account IN", accounts
     )
     return {(account, currency): available for account, currency, available in rows}
 
 
-def save(t: Transaction, available: Mapping[BalanceKey, int]) -> None:
-    """Write wallets."""
-    for (account, currency), amount in available.items():
-        t.execute(
-            "INSERT INTO wallets VALUES (?, ?, ?) ON CONFLICT (account, currency)"
-            " DO UPDATE SET available = excluded.available",
-            (account, currency, amount),
-        )
+def save(t: Transaction, available: Mapping[Key, int]) -> None:
+    """Write what is in some wallets; the others stay as they are."""
+    t.executemany(
+        "INSERT INTO wallets VALUES (?, ?, ?) ON CONFLICT (account, currency)"
+        " DO UPDATE SET available = excluded.available",
+        [(*key, amount) for key, amount in available.items()],
+    )
 
 
 def wallet(read: Read, seller: str, currency: str) -> Wallet:
     """A seller's wallet; one that nothing was ever posted to is empty."""
-    account = f"seller:{seller}"
-    rows = read(
-        "SELECT available FROM wallets WHERE account = ? AND currency = ?", (account, currency)
-    )
-    return Wallet(account, currency, rows[0][0] if rows else 0)
+    found = (wallet for wallet in wallets(read, seller) if wallet.currency == currency)
+    return next(found, Wallet(seller, currency, 0))
 
 
 def wallets(read: Read, seller: str) -> list[Wallet]:
     """All wallets of a seller, one a currency."""
     rows = read(
-        "SELECT account, currency, available FROM wallets WHERE account = ? ORDER BY currency",
+        "SELECT currency, available FROM wallets WHERE account = ? ORDER BY currency",
         (f"seller:{seller}",),
     )
-    return [Wallet(*row) for row in rows]
+    return [Wallet(seller, currency, available) for currency, available in rows]
 
 
 def statement(read: Read, seller: str, currency: str) -> list[Line]:
     """What moved a seller's wallet, from the journal, oldest first."""
     rows = read(
-        "SELECT e.id, e.description, e.at_s, CAST(-SUM(p.amount) AS BIGINT)"
-        " FROM postings p JOIN entries e ON e.number = p.entry"
-        " WHERE p.account = ? AND p.currency = ?"
+        "SELECT e.id, e.description, e.at_s, CAST(-SUM(p.amount) AS BIGINT) FROM accounts a"
+        " JOIN postings p ON p.account = a.number"
+        f" JOIN entries e ON e.number = p.number / {MOST_POSTINGS}"
+        " WHERE a.name = ? AND a.currency = ?"
         " GROUP BY e.number, e.id, e.description, e.at_s ORDER BY e.number",
         (f"seller:{seller}", currency),
     )
@@ -148,25 +139,28 @@ def statement(read: Read, seller: str, currency: str) -> list[Line]:
 
 
 def rebuild(t: Transaction) -> None:
-    """Throw all wallets away and compute them from the journal."""
+    """Throw all wallets away and project the journal anew, from its first entry on.
+
+    Raises:
+        InsufficientFundsError: the journal has an entry that took out more than there was.
+    """
+    available: dict[Key, int] = {}
+    for entry in journal.walk(t.execute):
+        available |= project(available, entry.postings)
     t.execute("DELETE FROM wallets")
-    save(t, {key: -total for key, total in _journal_totals(t.execute).items()})
+    save(t, available)
 
 
 def disagreements(read: Read) -> list[Disagreement]:
-    """The wallets that differ from the journal's sums; none, unless somebody wrote past `post`."""
+    """The wallets that say something else than the sums of the journal's postings.
+
+    There are none, unless somebody wrote past the ledger. The sums are the database's own and
+    owe nothing to :func:`project`.
+    """
     held = {(a, c): n for a, c, n in read("SELECT account, currency, available FROM wallets")}
-    told = {key: -total for key, total in _journal_totals(read).items()}
+    told = {key: -total for key, total in journal.totals(read).items() if is_wallet(key[0])}
     return [
         Disagreement(*key, wallet=held.get(key, 0), journal=told.get(key, 0))
         for key in sorted(held.keys() | told.keys())
         if held.get(key, 0) != told.get(key, 0)
     ]
-
-
-def _journal_totals(read: Read) -> dict[BalanceKey, int]:
-    rows = read(
-        "SELECT account, currency, CAST(SUM(amount) AS BIGINT) FROM postings"
-        " GROUP BY account, currency"
-    )
-    return {(account, currency): total for account, currency, total in rows if is_wallet(account)}

@@ -1,4 +1,4 @@
-"""The executor writes before it calls and concludes in one commit, and takes each order to an end."""
+"""The executor writes before it calls, and concludes in one commit; each order comes to an end."""
 
 import threading
 from dataclasses import replace

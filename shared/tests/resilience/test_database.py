@@ -74,7 +74,7 @@ def test_a_hundred_waiting_changes_go_into_one_commit(database) -> None:
 
 def test_no_commit_takes_more_changes_than_its_limit() -> None:
     log: list[str] = []
-    group = GroupCommit(lambda sql, _: log.append(sql) or [])
+    group = GroupCommit(lambda sql, _: log.append(sql) or [], print)
     held = Held(group)
     futures = [group.submit(lambda t: None) for _ in range(600)]
     held.let_go()
@@ -85,7 +85,7 @@ def test_no_commit_takes_more_changes_than_its_limit() -> None:
 
 def test_a_future_is_not_done_before_its_commit() -> None:
     order: list[str] = []
-    group = GroupCommit(lambda sql, _: order.append(sql) or [])
+    group = GroupCommit(lambda sql, _: order.append(sql) or [], print)
     held = Held(group)
     future = group.submit(lambda t: order.append("change"))
     future.add_done_callback(lambda _: order.append("done"))

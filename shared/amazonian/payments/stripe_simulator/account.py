@@ -11,8 +11,8 @@ from amazonian.payments.stripe_simulator.errors import missing
 from amazonian.payments.stripe_simulator.faults import Faults
 from amazonian.resilience.clock import Clock
 
+# An object as the API shows it. It is never changed in place: a change puts a new one.
 ApiObject = dict[str, Any]
-"""An object as the API shows it. It is never changed in place: a change puts a new one."""
 
 PREFIXES = {
     "payment_intent": "pi",

@@ -4,8 +4,6 @@ Source of the behaviour: Stripe's API reference and guides. The objects have the
 shop looks at; what the simulator does not know it refuses as Stripe does an unknown parameter.
 """
 
-import base64
-import binascii
 import json
 import math
 import random
@@ -15,13 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
-from amazonian.payments.stripe_simulator import forms, idempotency, webhooks
+from amazonian.payments.stripe_simulator import expansion, forms, idempotency, webhooks
 from amazonian.payments.stripe_simulator.account import Account, ApiObject
 from amazonian.payments.stripe_simulator.errors import ApiError
 from amazonian.payments.stripe_simulator.events import API_VERSION
 from amazonian.payments.stripe_simulator.faults import Faults, Kind
 from amazonian.payments.stripe_simulator.idempotency import Answer
-from amazonian.payments.stripe_simulator.operations import OPERATIONS, expanded
+from amazonian.payments.stripe_simulator.operations import OPERATIONS
 from amazonian.payments.stripe_simulator.webhooks import Delivery
 from amazonian.resilience.clock import Clock, SimulatedClock
 
@@ -116,7 +114,7 @@ class Simulator:
         with self.lock:
             self.account.catch_up()
             request_id = self.account.token("req")
-            known = {name.lower(): value for name, value in headers.items()}
+            known = {name.lower(): " ".join(value.split()) for name, value in headers.items()}
             try:
                 return self._handle(method, path, known, body, request_id)
             except ApiError as error:
@@ -131,7 +129,13 @@ class Simulator:
             return list(self.account.objects[kind].values())
 
     def advance(self, seconds: float) -> None:
-        """Move the PSP's time ahead of its clock: what is due until then happens."""
+        """Move the PSP's time ahead of its clock: what is due until then happens.
+
+        Raises:
+            ValueError: `seconds` is negative, or no number.
+        """
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"can't move time by {seconds} s: it goes forward")
         with self.lock:
             self.account.ahead_s += seconds
             self.account.catch_up()
@@ -202,13 +206,13 @@ class Simulator:
         began = True
         try:
             params = forms.read(call.form, operation.fields, operation.required)
-            expansions = operation.expansions(params.pop("expand", []))
+            expansions = expansion.read(params.pop("expand", []))
             if call.fault is Kind.ERROR_BEFORE:
                 raise _internal_error()
             if call.fault is Kind.DECLINE and "payment_method" in operation.fields:
                 params["payment_method"] = "pm_card_chargeDeclined"
             thing = operation.run(self.account, params, call.id)
-            status, shown = 200, expanded(self.account, thing, expansions)
+            status, shown = 200, expansion.expanded(self.account, thing, expansions)
         except ApiError as error:
             status, shown, began = error.status, {"error": error.error}, not error.failed_validation
         if call.fault is Kind.ERROR_AFTER and began:
@@ -216,12 +220,7 @@ class Simulator:
         return status, shown, began
 
     def _authenticate(self, headers: Mapping[str, str]) -> None:
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "basic":
-            try:
-                given = base64.b64decode(given).decode().partition(":")[0]
-            except (binascii.Error, ValueError):
-                given = ""
+        given = headers.get("authorization", "").removeprefix("Bearer ")
         if not given:
             raise ApiError(401, "No API key was sent; send 'Authorization: Bearer <key>'.")
         if given != self.api_key:

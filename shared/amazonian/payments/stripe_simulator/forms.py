@@ -15,8 +15,8 @@ MOST_PARAMETERS, DEEPEST = 1_000, 5
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 
 Form = dict[str, Any]
+# Takes a parameter's name and its value (text, or a Form), returns it read; or an ApiError.
 Field = Callable[[str, Any], Any]
-"""Takes a parameter's name and its value (text, or a Form), returns it read; or an ApiError."""
 
 
 def parse(encoded: bytes) -> Form:
@@ -113,7 +113,9 @@ def texts(name: str, value: Any) -> list[str]:
         return []
     if not isinstance(value, dict) or not all(key.isdecimal() for key in value):
         raise invalid("Invalid array", name)
-    return [text(f"{name}[{key}]", value[key]) for key in sorted(value, key=int)]
+    return [
+        text(f"{name}[{key}]", value[key]) for key in sorted(value, key=lambda key: (len(key), key))
+    ]
 
 
 def metadata(name: str, value: Any) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""PaymentIntents: one intended payment each, from its making to its capture or cancellation.
+"""PaymentIntents: one intended payment each, from its making to its capture or cancellation::
 
     requires_payment_method → requires_confirmation → processing → succeeded
                                                     → requires_capture → succeeded

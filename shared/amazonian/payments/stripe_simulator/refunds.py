@@ -20,11 +20,9 @@ def create(account: Account, params: dict[str, Any], id: str | None = None) -> A
     if amount > left:
         raise invalid(f"{amount} is more than the {left} left on the charge.", "amount")
     method = payment_methods.find(charge["payment_method"])
-    moved = balance.record(account, "refund", "", -amount, charge["currency"])
     refund = account.new(
         "refund",
         amount=amount,
-        balance_transaction=moved["id"],
         charge=charge["id"],
         currency=charge["currency"],
         metadata=params.get("metadata", {}),
@@ -32,8 +30,8 @@ def create(account: Account, params: dict[str, Any], id: str | None = None) -> A
         reason=params.get("reason"),
         status="pending" if method.refund_takes_s and method.refund == "succeeded" else "succeeded",
     )
-    account.put(moved, source=refund["id"])
-    account.put(refund)
+    moved = balance.record(account, "refund", refund["id"], -amount, charge["currency"])
+    refund = account.put(refund, balance_transaction=moved["id"])
     _count(account, charge, amount)
     events.emit(account, "refund.created", refund)
     if method.refund_takes_s:

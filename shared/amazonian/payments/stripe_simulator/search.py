@@ -14,14 +14,9 @@ from amazonian.payments.stripe_simulator.errors import invalid
 from amazonian.payments.stripe_simulator.pagination import limit_of
 
 INDEXED_AFTER_S = 60.0
-FIELDS = {
-    "query": forms.filled,
-    "limit": forms.integer,
-    "page": forms.integer,
-    "expand": forms.texts,
-}
+FIELDS = {"query": forms.filled, "limit": forms.integer, "page": forms.integer}
 _CLAUSE = re.compile(
-    r"""(?:(status|currency|customer)|metadata\[(["'])(.+?)\2\])\s*:\s*(["'])(.*?)\4"""
+    r"""(?:(status|currency|customer)|metadata\[(["'])(.+?)\2\])\s*:\s*(["'])((?:(?!\4).)*)\4"""
 )
 
 

@@ -1,12 +1,17 @@
 """The simulator on a loopback port, for clients in any process, and its webhooks over HTTP.
 
 Beside Stripe's API it answers at ``/_simulator``, in JSON, so that another process can have it
-misbehave: ``GET``, ``POST`` and ``DELETE /_simulator/faults``, ``POST /_simulator/clock`` and
-``GET /_simulator/settlement/2026-07-01``.
+misbehave:
+
+- ``POST /_simulator/faults`` ``{"kind": "timeout_after", "nth": 2}``; also ``GET``, ``DELETE``;
+- ``POST /_simulator/clock`` ``{"advance_s": 86400}``;
+- ``GET /_simulator/settlement/2026-07-01``: the day's file; with ``POST`` and
+  ``{"mistakes": ["missing", "amount"], "seed": 0}`` a spoilt one, and the truth.
 """
 
 import http.client
 import json
+import random
 import sys
 import threading
 import time
@@ -95,24 +100,33 @@ def _json(status: int, value: Any) -> Reply:
 
 def control(simulator: Simulator, method: str, path: str, body: bytes) -> Reply:
     """Answer a request to ``/_simulator``: what a test may do that a merchant can't."""
-    _, _, what, *rest = path.split("/")
     try:
-        if (method, what) == ("GET", "settlement"):
-            lines = settlement.lines_of(simulator, date.fromisoformat(rest[0]))
-            return Reply(200, {"Content-Type": "text/csv"}, settlement.text(lines).encode())
-        if (method, what) == ("POST", "clock"):
-            simulator.advance(float(json.loads(body)["advance_s"]))
-            return _json(200, {"now_s": simulator.account.now_s()})
-        if what == "faults" and method == "POST":
-            simulator.faults.add(**json.loads(body))
-        elif what == "faults" and method == "DELETE":
-            simulator.faults.clear()
-        elif what != "faults":
-            return _json(404, {"error": {"message": f"there is no {path}"}})
-    except (IndexError, KeyError, TypeError, ValueError) as error:
+        asked = json.loads(body) if method == "POST" else {}
+        match method, *path.split("/")[2:]:
+            case "GET", "settlement", day:
+                lines = settlement.lines_of(simulator, date.fromisoformat(day))
+                return Reply(200, {"Content-Type": "text/csv"}, settlement.text(lines).encode())
+            case "POST", "settlement", day:
+                lines = settlement.lines_of(simulator, date.fromisoformat(day))
+                rng = random.Random(asked.get("seed", 0))
+                spoilt = settlement.spoil(lines, asked["mistakes"], rng)
+                return _json(200, asdict(spoilt) | {"csv": settlement.text(spoilt.lines)})
+            case "POST", "clock":
+                simulator.advance(float(asked["advance_s"]))
+                return _json(200, {"now_s": simulator.account.now_s()})
+            case "POST", "faults":
+                simulator.faults.add(**asked)
+            case "DELETE", "faults":
+                simulator.faults.clear()
+            case "GET", "faults":
+                pass
+            case _:
+                return _json(404, {"error": {"message": f"there is no {method} {path}"}})
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         return _json(400, {"error": {"message": str(error)}})
+    struck = [{"name": name, **asdict(fault)} for name, fault in simulator.faults.struck]
     waiting = [asdict(fault) for fault in simulator.faults.waiting()]
-    return _json(200, {"waiting": waiting, "struck": [name for name, _ in simulator.faults.struck]})
+    return _json(200, {"waiting": waiting, "struck": struck})
 
 
 def post(delivery: Delivery) -> int:

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import requests
 import stripe
 from requests.structures import CaseInsensitiveDict
 
 from amazonian.payments.stripe_simulator.core import API_KEY, Simulator, call_name
 
+# Told a call's name, and "before" it is sent or "after" its answer came, or did not.
 OnCall = Callable[[str, str], None]
-"""Told a call's name, and "before" it is sent or "after" its answer came, or did not."""
 
 
 class InProcessHTTPClient(stripe.HTTPClient):
@@ -80,7 +81,9 @@ def client_for(
     url: str, timeout_s: float = 5.0, api_key: str = API_KEY, on_call: OnCall | None = None
 ) -> stripe.StripeClient:
     """The SDK's client of a simulator that listens at `url`. It does not retry by itself."""
-    http_client: stripe.HTTPClient = stripe.RequestsClient(timeout=timeout_s)
+    session = requests.Session()
+    session.trust_env = False  # no proxy stands before a loopback address
+    http_client: stripe.HTTPClient = stripe.RequestsClient(timeout_s, session)
     if on_call:
         http_client = WatchedHTTPClient(http_client, on_call)
     return stripe.StripeClient(
