@@ -4,9 +4,11 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from amazonian.payments.stripe_simulator.errors import missing
+from amazonian.payments.stripe_simulator.faults import Faults
 from amazonian.resilience.clock import Clock
 
 ApiObject = dict[str, Any]
@@ -23,23 +25,48 @@ PREFIXES = {
 }
 
 
+@dataclass(frozen=True)
+class Pending:
+    """An event on its way to an endpoint.
+
+    Args:
+        due_s: when it is to be sent.
+        attempt: how often it was sent before.
+        waits_for_next: whether the event after it is to overtake it.
+    """
+
+    due_s: float
+    endpoint_id: str
+    event_id: str
+    attempt: int = 0
+    waits_for_next: bool = False
+
+
 class Account:
     """Objects by kind and id, in the order of their making, and what is to happen later.
 
     Args:
         clock: tells the time, in seconds since 1970.
         rng: makes the ids.
+        faults: strike the events on their way.
     """
 
-    def __init__(self, clock: Clock, rng: random.Random):
-        self.clock, self.rng = clock, rng
+    def __init__(self, clock: Clock, rng: random.Random, faults: Faults):
+        self.clock, self.rng, self.faults = clock, rng, faults
+        self.ahead_s = 0.0
         self.objects: dict[str, dict[str, ApiObject]] = {kind: {} for kind in PREFIXES}
         self.cause: ApiObject = {"id": None, "idempotency_key": None}
+        self.pending: list[Pending] = []
+        self.secrets: dict[str, str] = {}
         self._agenda: list[tuple[float, int, Callable[[], Any]]] = []
         self._order = itertools.count()
 
+    def now_s(self) -> float:
+        """The account's time: the clock's, and what it was moved ahead by."""
+        return self.clock.now_s() + self.ahead_s
+
     def now(self) -> int:
-        return int(self.clock.now_s())
+        return int(self.now_s())
 
     def token(self, prefix: str) -> str:
         """A name that nobody else has."""
@@ -72,9 +99,9 @@ class Account:
 
     def later(self, wait_s: float, action: Callable[[], Any]) -> None:
         """Have something happen once the clock has gone on by `wait_s` seconds."""
-        heapq.heappush(self._agenda, (self.clock.now_s() + wait_s, next(self._order), action))
+        heapq.heappush(self._agenda, (self.now_s() + wait_s, next(self._order), action))
 
     def catch_up(self) -> None:
         """Let happen what is due by now, in its order."""
-        while self._agenda and self._agenda[0][0] <= self.clock.now_s():
+        while self._agenda and self._agenda[0][0] <= self.now_s():
             heapq.heappop(self._agenda)[2]()

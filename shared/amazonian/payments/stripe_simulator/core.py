@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
-from amazonian.payments.stripe_simulator import forms, idempotency
-from amazonian.payments.stripe_simulator.account import Account
+from amazonian.payments.stripe_simulator import forms, idempotency, webhooks
+from amazonian.payments.stripe_simulator.account import Account, ApiObject
 from amazonian.payments.stripe_simulator.errors import ApiError
 from amazonian.payments.stripe_simulator.events import API_VERSION
 from amazonian.payments.stripe_simulator.faults import Faults, Kind
 from amazonian.payments.stripe_simulator.idempotency import Answer
 from amazonian.payments.stripe_simulator.operations import OPERATIONS, expanded
+from amazonian.payments.stripe_simulator.webhooks import Delivery
 from amazonian.resilience.clock import Clock, SimulatedClock
 
 API_KEY = "sk_test_simulator"
@@ -52,7 +53,29 @@ def call_name(method: str, path: str) -> str:
     if f"{method} {path}" in OPERATIONS:
         return f"{method} {path}"
     parts = path.split("/")
-    return f"{method} {'/'.join([*parts[:3], ':id', *parts[4:]])}" if len(parts) > 3 else path
+    if len(parts) > 3:
+        parts[3] = ":id"
+    return f"{method} {'/'.join(parts)}"
+
+
+@dataclass(frozen=True)
+class _Call:
+    name: str
+    path: str
+    form: forms.Form
+    key: str | None
+    fault: Kind | None
+    request_id: str
+
+    @property
+    def id(self) -> str | None:
+        """The object's id in the path."""
+        return unquote(self.path.split("/")[3]) if ":id" in self.name else None
+
+    @property
+    def content(self) -> Any:
+        """What must be the same if the same key comes again."""
+        return self.name, self.path, self.form
 
 
 class Simulator:
@@ -75,8 +98,8 @@ class Simulator:
     ):
         self.clock = clock or SimulatedClock()
         self.api_key = api_key
-        self.account = Account(self.clock, rng or random.Random(0))
         self.faults = Faults()
+        self.account = Account(self.clock, rng or random.Random(0), self.faults)
         self.keys = idempotency.Keys()
         self.lock = threading.RLock()
 
@@ -101,11 +124,35 @@ class Simulator:
                 answer = Answer(error.status, body, request_id)
                 return _reply(answer, known, request_id)
 
-    def objects(self, kind: str) -> list[dict[str, Any]]:
+    def objects(self, kind: str) -> list[ApiObject]:
         """All objects of a kind, oldest first, as the PSP knows them; for tests."""
         with self.lock:
             self.account.catch_up()
             return list(self.account.objects[kind].values())
+
+    def advance(self, seconds: float) -> None:
+        """Move the PSP's time ahead of its clock: what is due until then happens."""
+        with self.lock:
+            self.account.ahead_s += seconds
+            self.account.catch_up()
+
+    def add_webhook(self, url: str, secret: str | None = None) -> str:
+        """Register an endpoint for all events; its secret, which the PSP makes up unless told."""
+        with self.lock:
+            endpoint = webhooks.create(self.account, {"url": url, "enabled_events": ["*"]})
+            self.account.secrets[endpoint["id"]] = secret or endpoint["secret"]
+            return self.account.secrets[endpoint["id"]]
+
+    def deliveries(self) -> list[Delivery]:
+        """The webhooks that are to be sent now, in the order of sending; each comes once."""
+        with self.lock:
+            self.account.catch_up()
+            return webhooks.due(self.account)
+
+    def answered(self, delivery: Delivery, status: int) -> None:
+        """Tell how an endpoint answered; 0 stands for no answer."""
+        with self.lock:
+            webhooks.answered(self.account, delivery, status)
 
     def _handle(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, request_id: str
@@ -124,49 +171,49 @@ class Simulator:
         key = headers.get("idempotency-key") if method == "POST" else None
         if fault is Kind.CONFLICT:
             raise idempotency.key_in_use(key)
-        request, now_s = (name, path, form), self.clock.now_s()
-        if key:
-            kept = self.keys.find(key, request, now_s)
-            if kept:
-                return _reply(kept, headers, request_id, replayed=True)
-            self.keys.begin(key, request, now_s)
-        delay_s = _DELAYS_S.get(fault, 0.0)
-
-        def act() -> Answer:
-            self.account.cause = {"id": request_id, "idempotency_key": key}
-            answer, began = self._execute(name, path, form, fault, request_id)
-            if key and began:
-                self.keys.keep(key, answer, self.clock.now_s() + (delay_s % NEVER_S))
-            elif key:
-                self.keys.drop(key)
-            return answer
-
+        call = _Call(name, path, form, key, fault, request_id)
+        kept = self.keys.find(key, call.content, self.account.now_s()) if key else None
+        if kept and fault in (Kind.ERROR_BEFORE, Kind.ERROR_AFTER):
+            raise _internal_error()
+        if kept is None and key:
+            self.keys.begin(key, call.content, self.account.now_s())
         if fault is Kind.TIMEOUT_LATE:
-            self.account.later(LATE_S, act)
+            if kept is None:
+                self.account.later(LATE_S, lambda: self._act(call))
             return LOST
-        return replace(_reply(act(), headers, request_id), delay_s=delay_s)
+        reply = _reply(kept or self._act(call), headers, request_id, replayed=kept is not None)
+        return replace(reply, delay_s=_DELAYS_S.get(fault, 0.0))
 
-    def _execute(
-        self, name: str, path: str, form: forms.Form, fault: Kind | None, request_id: str
-    ) -> tuple[Answer, bool]:
-        """The answer, and whether the execution began, so that the answer is to be kept."""
-        operation = OPERATIONS[name]
-        id = unquote(path.split("/")[3]) if ":id" in name else None
+    def _act(self, call: _Call) -> Answer:
+        """Carry out a call, and keep its answer if the execution began."""
+        self.account.cause = {"id": call.request_id, "idempotency_key": call.key}
+        status, shown, began = self._execute(call)
+        answer = Answer(status, json.dumps(shown).encode(), call.request_id)
+        if call.key and began:
+            busy_s = DELAY_S if call.fault is Kind.DELAY else 0.0
+            self.keys.keep(call.key, answer, self.account.now_s() + busy_s)
+        elif call.key:
+            self.keys.drop(call.key)
+        return answer
+
+    def _execute(self, call: _Call) -> tuple[int, ApiObject, bool]:
+        """The answer's status and object, and whether the execution began."""
+        operation = OPERATIONS[call.name]
         began = True
         try:
-            params = forms.read(form, operation.fields, operation.required)
+            params = forms.read(call.form, operation.fields, operation.required)
             expansions = operation.expansions(params.pop("expand", []))
-            if fault is Kind.ERROR_BEFORE:
+            if call.fault is Kind.ERROR_BEFORE:
                 raise _internal_error()
-            if fault is Kind.DECLINE and "payment_method" in operation.fields:
+            if call.fault is Kind.DECLINE and "payment_method" in operation.fields:
                 params["payment_method"] = "pm_card_chargeDeclined"
-            thing = operation.run(self.account, params, id)
+            thing = operation.run(self.account, params, call.id)
             status, shown = 200, expanded(self.account, thing, expansions)
         except ApiError as error:
             status, shown, began = error.status, {"error": error.error}, not error.failed_validation
-        if fault is Kind.ERROR_AFTER and began:
-            status, shown = 500, {"error": _internal_error().error}
-        return Answer(status, json.dumps(shown).encode(), request_id), began
+        if call.fault is Kind.ERROR_AFTER and began:
+            return 500, {"error": _internal_error().error}, began
+        return status, shown, began
 
     def _authenticate(self, headers: Mapping[str, str]) -> None:
         scheme, _, given = headers.get("authorization", "").partition(" ")

@@ -17,6 +17,13 @@ class Kind(StrEnum):
     ERROR_AFTER = "error_after"  # 500, acted
     THROTTLE = "throttle"  # 429, not acted
     CONFLICT = "conflict"  # 409, not acted
+    DUPLICATE = "duplicate"  # a webhook comes twice
+    REORDER = "reorder"  # a webhook comes after the next one
+    LATE = "late"  # a webhook comes an hour later
+    DROP = "drop"  # a webhook never comes
+
+
+OF_WEBHOOKS = frozenset({Kind.DUPLICATE, Kind.REORDER, Kind.LATE, Kind.DROP})
 
 
 @dataclass(frozen=True)
@@ -26,9 +33,10 @@ class Fault:
     Args:
         kind: what goes wrong.
         on: the call's name, as in ``POST /v1/payment_intents`` or
-            ``POST /v1/payment_intents/:id/capture``; "*" stands for every call.
-        nth: which of the calls that come from now on, counted from 1.
-        times: how many calls in a row it strikes.
+            ``POST /v1/payment_intents/:id/capture``; for a fault of webhooks the event's type;
+            "*" stands for every one.
+        nth: which of the calls (events) that come from now on, counted from 1.
+        times: how many in a row it strikes.
     """
 
     kind: Kind
@@ -62,16 +70,21 @@ class Faults:
         with self._lock:
             self._waiting.clear()
 
-    def strike(self, call: str) -> Kind | None:
-        """What becomes of this call. Each waiting fault that it concerns counts it.
+    def waiting(self) -> list[Fault]:
+        """The faults that still wait."""
+        with self._lock:
+            return [fault for fault, _ in self._waiting]
 
-        If two faults meet in one call, the one that was added first strikes.
+    def strike(self, name: str, webhook: bool = False) -> Kind | None:
+        """What becomes of this call, or event. Each waiting fault that it concerns counts it.
+
+        If two faults meet, the one that was added first strikes.
         """
         hit = None
         with self._lock:
             for waiting in list(self._waiting):
                 fault, _ = waiting
-                if fault.on not in ("*", call):
+                if fault.on not in ("*", name) or (fault.kind in OF_WEBHOOKS) is not webhook:
                     continue
                 waiting[1] += 1
                 if waiting[1] >= fault.nth and hit is None:
@@ -79,5 +92,5 @@ class Faults:
                 if waiting[1] >= fault.nth + fault.times - 1:
                     self._waiting.remove(waiting)
             if hit:
-                self.struck.append((call, hit))
+                self.struck.append((name, hit))
         return hit.kind if hit else None

@@ -10,6 +10,8 @@ from amazonian.payments.stripe_simulator import (
     payment_intents,
     payment_methods,
     refunds,
+    search,
+    webhooks,
 )
 from amazonian.payments.stripe_simulator.account import PREFIXES, Account, ApiObject
 from amazonian.payments.stripe_simulator.currencies import currency_code
@@ -132,13 +134,16 @@ _CREATION = {
 }
 _REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 
-_INTENTS = "/v1/payment_intents"
+_ENDPOINT = {**_DESCRIBED, "enabled_events": texts, "url": filled}
+
+_INTENTS, _ENDPOINTS = "/v1/payment_intents", "/v1/webhook_endpoints"
 
 OPERATIONS: dict[str, Operation] = {
     f"POST {_INTENTS}": Operation(
         payment_intents.create, {**_INTENT, **_CONFIRMATION, **_CREATION}, ("amount", "currency")
     ),
     f"GET {_INTENTS}": _list("payment_intent", _INTENTS, customer=text),
+    f"GET {_INTENTS}/search": Operation(search.payment_intents, search.FIELDS, ("query",)),
     f"GET {_INTENTS}/:id": _retrieve("payment_intent", "intent"),
     f"POST {_INTENTS}/:id": Operation(payment_intents.update, _INTENT),
     f"POST {_INTENTS}/:id/confirm": Operation(
@@ -176,6 +181,11 @@ OPERATIONS: dict[str, Operation] = {
     "POST /v1/customers": Operation(customers.create, {**_DESCRIBED, "email": text, "name": text}),
     "GET /v1/customers": _list("customer", "/v1/customers", email=text),
     "GET /v1/customers/:id": _retrieve("customer"),
+    f"POST {_ENDPOINTS}": Operation(webhooks.create, _ENDPOINT, ("url", "enabled_events")),
+    f"GET {_ENDPOINTS}": _list("webhook_endpoint", _ENDPOINTS),
+    f"GET {_ENDPOINTS}/:id": _retrieve("webhook_endpoint"),
+    f"POST {_ENDPOINTS}/:id": Operation(webhooks.update, {**_ENDPOINT, "disabled": boolean}),
+    f"DELETE {_ENDPOINTS}/:id": Operation(webhooks.delete, {}),
     "GET /v1/payment_methods/:id": Operation(
         lambda account, params, id: payment_methods.show(id), {"expand": texts}
     ),

@@ -14,7 +14,7 @@ from typing import Any
 from amazonian.payments.stripe_simulator import balance, currencies, events, payment_methods
 from amazonian.payments.stripe_simulator.account import Account, ApiObject
 from amazonian.payments.stripe_simulator.errors import ApiError, invalid
-from amazonian.payments.stripe_simulator.payment_methods import TestMethod
+from amazonian.payments.stripe_simulator.payment_methods import Behaviour
 
 AUTHORISED_FOR_S = 7 * 86_400.0
 UNPAID = ("requires_payment_method", "requires_confirmation")
@@ -40,15 +40,15 @@ def create(account: Account, params: Params, id: str | None = None) -> ApiObject
         client_secret=account.token("secret"),
         confirmation_method="automatic",
         currency=params["currency"],
-        customer=params.get("customer"),
-        description=params.get("description"),
+        customer=params.get("customer") or None,
+        description=params.get("description") or None,
         last_payment_error=None,
         latest_charge=None,
         metadata=_kept(params.get("metadata", {})),
         next_action=None,
         payment_method=params.get("payment_method"),
-        payment_method_types=params.get("payment_method_types", ["card"]),
-        receipt_email=params.get("receipt_email"),
+        payment_method_types=params.get("payment_method_types", ["card", "us_bank_account"]),
+        receipt_email=params.get("receipt_email") or None,
         status="requires_confirmation" if "payment_method" in params else UNPAID[0],
     )
     account.put(intent)
@@ -118,7 +118,7 @@ def _attempt(account: Account, intent: ApiObject, name: str) -> ApiObject:
     return intent
 
 
-def _conclude(account: Account, intent: ApiObject, name: str, method: TestMethod) -> ApiObject:
+def _conclude(account: Account, intent: ApiObject, name: str, method: Behaviour) -> ApiObject:
     charge = _charge(account, intent, name, method)
     intent = account.put(intent, latest_charge=charge["id"])
     if method.declined:
@@ -133,7 +133,7 @@ def _conclude(account: Account, intent: ApiObject, name: str, method: TestMethod
     return _succeed(account, intent, intent["amount"])
 
 
-def _charge(account: Account, intent: ApiObject, name: str, method: TestMethod) -> ApiObject:
+def _charge(account: Account, intent: ApiObject, name: str, method: Behaviour) -> ApiObject:
     code, decline_code, message = method.declined or (None, None, None)
     network = "declined_by_network" if code else "approved_by_network"
     outcome = {"network_status": network, "reason": decline_code, "seller_message": message}
@@ -207,7 +207,8 @@ def _cancel(account: Account, intent: ApiObject, reason: str | None) -> ApiObjec
 def _expire(account: Account, id: str) -> None:
     intent = account.get("payment_intent", id)
     if intent["status"] == "requires_capture":
-        _cancel(account, intent, "automatic")
+        events.emit(account, "charge.expired", account.get("charge", intent["latest_charge"]))
+        _cancel(account, intent, "expired")
 
 
 def _require(intent: ApiObject, statuses: tuple[str, ...]) -> None:

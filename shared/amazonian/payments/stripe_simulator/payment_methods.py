@@ -13,7 +13,7 @@ MINUTES_3_S = 180.0
 
 
 @dataclass(frozen=True)
-class TestMethod:
+class Behaviour:
     """How payments with a test payment method turn out.
 
     Args:
@@ -25,8 +25,6 @@ class TestMethod:
         refund_takes_s: seconds until then; before, they are pending, or look fine.
     """
 
-    __test__ = False  # pytest, this is no test
-
     kind: str = "card"
     brand: str = "visa"
     last4: str = "4242"
@@ -37,13 +35,13 @@ class TestMethod:
 
 
 def _declined(last4: str, message: str, decline_code: str, code: str = "card_declined"):
-    return TestMethod(last4=last4, declined=(code, decline_code, message))
+    return Behaviour(last4=last4, declined=(code, decline_code, message))
 
 
 TEST_METHODS = {
-    "pm_card_visa": TestMethod(),
-    "pm_card_mastercard": TestMethod(brand="mastercard", last4="4444"),
-    "pm_card_amex": TestMethod(brand="amex", last4="8431"),
+    "pm_card_visa": Behaviour(),
+    "pm_card_mastercard": Behaviour(brand="mastercard", last4="4444"),
+    "pm_card_amex": Behaviour(brand="amex", last4="8431"),
     "pm_card_chargeDeclined": _declined("0002", "The card was declined.", "generic_decline"),
     "pm_card_chargeDeclinedInsufficientFunds": _declined(
         "9995", "The card has insufficient funds.", "insufficient_funds"
@@ -62,10 +60,10 @@ TEST_METHODS = {
         "processing_error",
         "processing_error",
     ),
-    "pm_card_pendingRefund": TestMethod(last4="7726", refund_takes_s=MINUTES_3_S),
-    "pm_card_refundFail": TestMethod(last4="5126", refund="failed", refund_takes_s=MINUTES_3_S),
-    "pm_usBankAccount_success": TestMethod("us_bank_account", "", "6789", takes_s=MINUTES_3_S),
-    "pm_usBankAccount_insufficientFunds": TestMethod(
+    "pm_card_pendingRefund": Behaviour(last4="7726", refund_takes_s=MINUTES_3_S),
+    "pm_card_refundFail": Behaviour(last4="5126", refund="failed", refund_takes_s=MINUTES_3_S),
+    "pm_usBankAccount_success": Behaviour("us_bank_account", "", "6789", takes_s=MINUTES_3_S),
+    "pm_usBankAccount_insufficientFunds": Behaviour(
         "us_bank_account",
         "",
         "2227",
@@ -75,7 +73,7 @@ TEST_METHODS = {
 }
 
 
-def find(id: str, param: str = "payment_method") -> TestMethod:
+def find(id: str, param: str = "payment_method") -> Behaviour:
     """A test payment method by its name.
 
     Raises:
