@@ -264,6 +264,10 @@ REPLAYED = stripe.APIError("Broken.", http_status=500, headers={"Idempotent-Repl
         (stripe.IdempotencyError("Other."), Rejected("IdempotencyError", "Other.")),
         (stripe.APIError("Broken.", http_status=500), Unknown("Broken.")),
         (REPLAYED, Unknown("Broken.", key_spent=True)),
+        (
+            stripe.APIError("Broken.", headers={"Idempotent-Replayed": "false"}),
+            Unknown("Broken."),
+        ),
         (stripe.APIConnectionError("Silence."), Unknown("Silence.")),
         (stripe.AuthenticationError("Who?", http_status=401), Unknown("Who?")),
         (stripe.PermissionError("No.", http_status=403), Unknown("No.")),
