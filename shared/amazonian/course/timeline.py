@@ -37,9 +37,7 @@ def timelines(ax: Any, explorations: Mapping[str, Exploration], last: int | None
             if number < len(points):
                 marker = named.setdefault(broken[0], MARKERS[len(named) % len(MARKERS)])
                 colour = f"C{list(named).index(broken[0])}"
-                ax.scatter(
-                    [x[number]], [y[number]], s=80, marker=marker, color=colour, zorder=3
-                )
+                ax.scatter([x[number]], [y[number]], s=80, marker=marker, color=colour, zorder=3)
         ax.text(0, 0.62 - 2 * row, name, va="bottom")
     for lane, y in (("database", LANE), ("PSP", -LANE)):
         ax.text(len(points) - 0.2, y, lane, va="center")

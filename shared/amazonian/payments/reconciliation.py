@@ -9,17 +9,18 @@ Some breaks heal by themselves. A charge at 23:59:55 by the PSP's clock may be i
 beside the next night's lines; what still has no counterpart then is missing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from itertools import product
+from functools import cached_property
+from typing import NamedTuple
 
 DAY_S = 86_400
+KEEP_OPEN_S = 7 * DAY_S
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One movement of money as one side wrote it down.
 
     Args:
@@ -51,8 +52,7 @@ class Kind(StrEnum):
     CUT_OFF = "cut-off"  # missing, but so close to midnight that tomorrow's lines may have it
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """A line of ours and a line of theirs that belong together, or one that stands alone (None).
 
     For a duplicate it is the surplus line alone.
@@ -65,6 +65,16 @@ class Pair:
     @property
     def reference(self) -> str:
         return (self.ours or self.theirs).reference
+
+    def stays_open(self, night: "Night") -> bool:
+        """Whether the line stands alone and is laid beside the next night's lines, for a week.
+
+        Late is not never: an order that was charged may lie among the dead letters, and be booked
+        when somebody has redriven it.
+        """
+        if self.kind not in (Kind.CUT_OFF, Kind.MISSING_HERE, Kind.MISSING_THERE):
+            return False
+        return (self.ours or self.theirs).at_s > night.ends_s - KEEP_OPEN_S
 
 
 @dataclass(frozen=True)
@@ -79,12 +89,12 @@ class Night:
     day: date
     cut_off_s: float = 3_600.0
 
-    @property
+    @cached_property
     def starts_s(self) -> float:
         """The day's first moment, in seconds since 1970."""
         return datetime.combine(self.day, time(), UTC).timestamp()
 
-    @property
+    @cached_property
     def ends_s(self) -> float:
         """The next day's first moment, in seconds since 1970."""
         return self.starts_s + DAY_S
@@ -123,19 +133,16 @@ def classify(ours: Line | None, theirs: Line | None, night: Night) -> Kind:
 def match(ours: Iterable[Line], theirs: Iterable[Line], night: Night) -> Iterator[Pair]:
     """Lay two sorted streams of lines side by side: a merge join of all that is in either.
 
-    A reference stands for one movement of money, so a side should have one line with it. Where it
-    has more, one of them counts: the first that agrees with a line of the other side in amount
-    and currency, or if none does, the side's first. Each of the others is a duplicate.
+    Walk through both at once. The smallest reference that is next on either side is the next one;
+    take all lines with it, from both sides, and let :func:`pair_up` pair them.
 
     Args:
         ours, theirs: sorted by reference. They may be longer than memory: not more than the lines
             of one reference, and one line beyond them, are held of each.
-        night: for :func:`classify`.
+        night: for :func:`pair_up`.
 
     Yields:
-        Pair: for each reference, in order, the two lines that count with what `classify` says of
-        them, or the only one and None. Directly after it come its duplicates, ours first, each
-        alone, in the order in which they came.
+        Pair: what `pair_up` yields, one reference after the other, as soon as it is known.
     """
     ours, theirs = iter(ours), iter(theirs)
     mine, other = next(ours, None), next(theirs, None)
@@ -148,10 +155,35 @@ def match(ours: Iterable[Line], theirs: Iterable[Line], night: Night) -> Iterato
         while other and other.reference == reference:
             right.append(other)
             other = next(theirs, None)
-        a, b = min(
-            product(left or [None], right or [None]),
-            key=lambda pair: classify(*pair, night) is not Kind.MATCHED,
-        )
-        yield Pair(classify(a, b, night), a, b)
-        yield from (Pair(Kind.DUPLICATE, line, None) for line in left if line is not a)
-        yield from (Pair(Kind.DUPLICATE, None, line) for line in right if line is not b)
+        yield from pair_up(left, right, night)
+
+
+def pair_up(ours: Sequence[Line], theirs: Sequence[Line], night: Night) -> Iterator[Pair]:
+    """The pairs of all lines with one reference.
+
+    Nearly always there is one line on each side, or only one at all. Where there are more, those
+    that agree are paired one to one. If none do, the first of ours and the first of theirs belong
+    together, or one of them and None. What is left then are duplicates.
+
+    Args:
+        ours, theirs: not both empty.
+        night: for :func:`classify`.
+
+    Yields:
+        Pair: those that agree, in the order of ours, or else the one pair with what `classify` says
+            of it; then the duplicates, each alone, ours first.
+    """
+    agreed, alone, rest = 0, [], list(theirs)
+    for line in ours:
+        other = next((o for o in rest if classify(line, o, night) is Kind.MATCHED), None)
+        if other is None:
+            alone.append(line)
+        else:
+            rest.remove(other)
+            agreed += 1
+            yield Pair(Kind.MATCHED, line, other)
+    if not agreed:
+        first = (alone.pop(0) if alone else None, rest.pop(0) if rest else None)
+        yield Pair(classify(*first, night), *first)
+    yield from (Pair(Kind.DUPLICATE, line, None) for line in alone)
+    yield from (Pair(Kind.DUPLICATE, None, other) for other in rest)

@@ -1,13 +1,15 @@
 """Reading the PSP's settlement file: what it says it has charged and paid back on one day.
 
-A CSV file in UTF-8 with a header and one line for each movement of money. Its columns are those of
-Stripe's payout reconciliation report, with amounts in integer minor units; the order's id is what
-we gave the PSP as metadata. Nothing in a file is believed before it has been read to its end: what
-is wrong anywhere is an error with the line's number.
+A CSV file in UTF-8 with a header and one line for each movement of money. Its columns follow those
+of Stripe's itemised balance reports, with amounts in integer minor units; the order's id is what we
+gave the PSP as metadata. What is wrong anywhere in it is an error with the line's number.
 """
 
 import csv
+import re
 from collections.abc import Iterator
+from datetime import datetime
+from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
@@ -26,11 +28,12 @@ COLUMNS = (
     "payment_intent_id",
     "order_id",
 )
-CATEGORIES = ("charge", "refund")
+CATEGORIES = ("charge", "refund", "refund_failure")
 CURRENCIES = {code.lower(): code for code in EXPONENTS}
 LONGEST_LINE_BYTES = 64 * 1024
 LONGEST_ID = 255
-END_OF_TIME_S = 253_402_300_800  # the year 10000, which no calendar of ours can show
+TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
+EPOCH = datetime(1970, 1, 1)
 
 Row = tuple[str, int, str, float, str, int]  # the fields of a reconciliation.Line
 
@@ -113,9 +116,7 @@ def _row(
     amount, kept = _integer("gross", gross), _integer("fee", fee)
     if _integer("net", net) != amount - kept:
         raise ValueError(f"net {net} is not gross {gross} less fee {fee}")
-    at_s = _integer("created_utc", created)
-    if not 0 <= at_s < END_OF_TIME_S:
-        raise ValueError(f"created_utc {created} is no time that we can show")
+    at_s = _seconds(created)
     reference = order or intent
     for name, text in (("order_id", reference), ("balance_transaction_id", source)):
         if not 0 < len(text) <= LONGEST_ID or not text.isprintable():
@@ -132,3 +133,11 @@ def _integer(name: str, text: str) -> int:
     if str(value) != text or abs(value) > LARGEST_AMOUNT:
         raise ValueError(f"{name} {text!r} is not a whole number of at most 16 digits")
     return value
+
+
+@lru_cache(maxsize=4096)  # a busy PSP's file has many lines of one second, one after the other
+def _seconds(text: str) -> float:
+    """A time such as "2026-07-28 23:59:55", in seconds since 1970."""
+    if not TIME.fullmatch(text):
+        raise ValueError(f"created_utc {text!r} is not written like 2026-07-28 23:59:55")
+    return (datetime.fromisoformat(text) - EPOCH).total_seconds()
