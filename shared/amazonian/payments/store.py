@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from amazonian.payments import dead_letters, ledger, orders, outbox, requests, webhooks
+from amazonian.payments import dead_letters, ledger, nightly, orders, outbox, requests, webhooks
 from amazonian.resilience.database import Database, open_database
 
 SCHEMA: tuple[str, ...] = (
@@ -12,6 +12,7 @@ SCHEMA: tuple[str, ...] = (
     *webhooks.SCHEMA,
     *dead_letters.SCHEMA,
     *requests.SCHEMA,
+    *nightly.SCHEMA,
 )
 
 

@@ -124,12 +124,14 @@ def news_in(event: dict[str, Any]) -> News | None:
 def waits_for(order: PaymentOrder, news: News) -> bool:
     """Whether an order is in a state in which this news takes it further.
 
-    - ``Captured`` is news for an order whose charge is under way: authorising or unknown.
+    - ``Captured`` is news for an order whose charge is under way: authorising or unknown. Whichever
+      request it comes from, the buyer has paid.
     - ``Declined`` is so, too, but only if its key is the one that the charge has now
       (``provider.charge_key``): the failure of an earlier request says nothing of this one.
-    - ``Refunded`` is news for an order that is refunding.
-    - ``RefundRefused``, with the key that the refund has now (``provider.refund_key``), is news for
-      an order that is refunding or refunded: the buyer's bank may send a refund back.
+    - ``Refunded`` is news for an order that is refunding, with the key that the refund has now
+      (``provider.refund_key``): an earlier one may have succeeded, and have come back since.
+    - ``RefundRefused``, with that key, is news for an order that is refunding or refunded: the
+      buyer's bank may send a refund back.
 
     In any other state the event comes late, or again.
     """
@@ -140,7 +142,7 @@ def waits_for(order: PaymentOrder, news: News) -> bool:
         case Declined():
             return charging and news.key == provider.charge_key(order)
         case Refunded():
-            return order.state is State.REFUNDING
+            return order.state is State.REFUNDING and news.key == provider.refund_key(order)
         case _:
             refunding = order.state in (State.REFUNDING, State.REFUNDED)
             return refunding and news.key == provider.refund_key(order)

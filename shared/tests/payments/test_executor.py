@@ -306,6 +306,14 @@ def test_the_money_is_held_before_the_psp_is_told(payments):
     assert payments.psp.objects("refund")[0]["amount"] == 1_000
 
 
+def test_a_refund_has_all_its_rounds_however_many_the_charge_took(payments):
+    payments.buy()
+    payments.psp.faults.add(Kind.TIMEOUT_BEFORE, times=8)
+    payments.settle_down()
+    assert payments.order().attempts > 2
+    assert begin_refund(payments).attempts == 0
+
+
 def test_a_refund_that_is_asked_for_again_is_the_same(payments):
     payments.buy()
     payments.settle_down()

@@ -33,13 +33,13 @@ def ids(messages):
 
 
 class Broker:
-    """Takes messages, but for those of some orders."""
+    """Takes messages, but for some."""
 
     def __init__(self, *refuses):
         self.refuses, self.got = set(refuses), []
 
     def __call__(self, message):
-        if message.order_id in self.refuses:
+        if message.id in self.refuses:
             raise ConnectionError("not now")
         self.got.append(message)
 
@@ -65,7 +65,7 @@ def test_a_message_of_a_change_that_failed_never_leaves(database):
 
 def test_a_message_that_can_not_go_holds_up_its_order_and_no_other(database):
     add(database, "a/1", "b/1", "a/2", "b/2")
-    broker = Broker("a")
+    broker = Broker("a/1")
     assert outbox.relay(database, broker, NOON_S) == 2
     assert ids(broker.got) == ["b/1", "b/2"]
     broker.refuses.clear()

@@ -132,10 +132,10 @@ def test_each_event_says_what_the_psp_would_answer():
     failed = {"id": "pi_1", "status": "requires_payment_method"}
     why = {"code": "card_declined", "message": "No."}
     assert told("payment_intent.payment_failed", **failed, last_payment_error=why).outcome == (
-        Declined("card_declined", "No.", "pi_1")
+        Declined("card_declined", "No.")
     )
     assert told("payment_intent.canceled", id="pi_1", status="canceled").outcome == (
-        Declined("canceled", "canceled", "pi_1")
+        Declined("canceled", "canceled")
     )
     for type in ("refund.created", "refund.updated"):
         assert told(type, id="re_1", status="succeeded").outcome == Refunded("re_1")
@@ -316,3 +316,14 @@ def test_a_refund_that_the_buyers_bank_returns_gives_the_seller_the_money_back(p
     assert provider.refund_key(begun) != provider.refund_key(replace(order, key_generation=0))
     payments.executor.run_once()
     assert payments.order().state is State.REFUNDED
+
+
+@pytest.mark.parametrize("late", ["refund.created", "refund.failed"])
+def test_an_earlier_refund_says_nothing_of_the_next_one(payments, late):
+    refunded(payments, "pm_card_refundFail")
+    payments.clock.sleep(200)
+    send(payments, events(payments, "refund.failed")[0])
+    payments.database.write(lambda t: refunds.begin(t, "e-1", payments.clock.now_s()))
+    [event] = events(payments, late)
+    send(payments, {**event, "id": "evt_again"})
+    assert payments.order().state is State.REFUNDING

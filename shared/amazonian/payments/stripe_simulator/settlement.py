@@ -95,11 +95,17 @@ def lines_of(simulator: Simulator, day: date) -> list[Line]:
 def spoil(lines: Sequence[Line], kinds: Iterable[Spoil | str], rng: random.Random) -> Settlement:
     """Make one mistake of each of these kinds, each in a line of its own.
 
+    What is cut off are the last lines: those that a clock which is a little fast puts into the next
+    day. The others are drawn.
+
     Raises:
         ValueError: there are fewer lines than mistakes.
     """
     kinds = [Spoil(kind) for kind in kinds]
-    chosen = dict(zip(rng.sample(range(len(lines)), len(kinds)), kinds, strict=True))
+    others = [kind for kind in kinds if kind is not Spoil.CUT_OFF]
+    early = len(lines) - (len(kinds) - len(others))
+    chosen = dict(zip(rng.sample(range(early), len(others)), others, strict=True))
+    chosen |= dict.fromkeys(range(early, len(lines)), Spoil.CUT_OFF)
     told, mistakes, carried = [], [], []
     for number, line in enumerate(lines):
         kind = chosen.get(number)

@@ -80,6 +80,12 @@ def test_no_more_can_be_captured_than_is_authorised(psp, pay, amount, code):
     assert psp.v1.payment_intents.capture(intent.id).amount_received == 2000
 
 
+def test_a_single_unit_can_be_captured(psp, pay):
+    intent = pay(capture_method="manual")
+    params = {"amount_to_capture": 1}
+    assert psp.v1.payment_intents.capture(intent.id, params).amount_received == 1
+
+
 def test_a_canceled_authorisation_moves_no_money(psp, pay):
     intent = pay(capture_method="manual")
     params = {"cancellation_reason": "requested_by_customer"}
@@ -197,6 +203,8 @@ def test_the_sdk_pages_through_a_list_in_both_directions(clock, psp):
         clock.sleep(1)
     listed = psp.v1.payment_intents.list({"limit": 3})
     assert [intent.id for intent in listed.auto_paging_iter()] == made[::-1]
+    assert psp.v1.payment_intents.list({"limit": 6}).has_more
+    assert not psp.v1.payment_intents.list({"limit": 7}).has_more
     back = psp.v1.payment_intents.list({"limit": 2, "ending_before": made[1]})
     assert [intent.id for intent in back] == [made[3], made[2]]
     assert [intent.id for intent in back.auto_paging_iter()] == made[2:]
