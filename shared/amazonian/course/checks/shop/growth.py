@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from amazonian.course.evidence import Answer, call, scenario
 from amazonian.course.rules import RulesFor
-from amazonian.shop.growth import Architecture, Demand, NothingHelpsError, Step
+from amazonian.shop.capacity import Architecture, Demand
+from amazonian.shop.growth import NothingHelpsError, Step
 
 about = RulesFor("amazonian.shop.growth")
 
