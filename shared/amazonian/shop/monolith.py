@@ -54,5 +54,14 @@ def routes(database: Database) -> list[Route]:
         placed = database.write(lambda tx: checkout(tx, checkout_id, user, card))
         return Reply(201, placed)
 
+    def get(request: Request) -> dict[str, Any]:
+        checkout_id = request.parameters["id"]
+        sql = "SELECT state, total_cents FROM orders WHERE id = ?"
+        rows = database.read(sql, (checkout_id,))
+        if not rows:
+            raise ProblemError(404, "No such checkout", f"there is no {checkout_id!r}")
+        return {"id": checkout_id, "state": rows[0][0], "total_cents": rows[0][1]}
+
     parts = [route for part in PARTS for route in part.routes(database)]
-    return [*parts, Route("PUT", "/checkouts/{id}", buy)]
+    own = [Route("PUT", "/checkouts/{id}", buy), Route("GET", "/checkouts/{id}", get)]
+    return [*parts, *own]
