@@ -1,11 +1,13 @@
 """The drawing of the shop: every part, once, and the bottleneck lit."""
 
+from dataclasses import replace
+
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from amazonian.shop import drawing, growth
-from amazonian.shop.growth import Architecture, Demand
+from amazonian.shop import capacity, drawing
+from amazonian.shop.capacity import Architecture, Demand
 
 SHOP = Architecture(web=188, caches=1, search=15, replicas=1, shards=7)
 
@@ -25,7 +27,7 @@ def test_each_part_has_a_box_and_one_is_lit():
     assert "database\n× 14\n70% busy" in boxes
     left, bottom = lit[0].get_xy()
     assert len(lit) == 1
-    assert (left, bottom) == drawing.BOXES[growth.DATABASE][:2]
+    assert (left, bottom) == drawing.BOXES[capacity.DATABASE][:2]
     assert texts[0] == "1,000,000 users"
     assert "p50 8 ms\n218 machines" in texts
 
@@ -39,7 +41,7 @@ def test_what_is_not_there_yet_is_drawn_as_missing():
 
 
 def test_copies_in_memory_are_named():
-    texts, _ = drawn(growth.replace(SHOP, local=True), Demand(1_000_000))
+    texts, _ = drawn(replace(SHOP, local=True), Demand(1_000_000))
     assert any("copies in memory" in text for text in texts)
 
 

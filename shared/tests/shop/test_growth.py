@@ -1,90 +1,25 @@
-"""The model of a shop: what its parts have to do, what relieves which of them, what it comes to."""
-
-from dataclasses import replace
+"""A shop that grows: what is added when, because of what, and what it comes to."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amazonian.shop import growth, queueing, simulator
-from amazonian.shop.growth import (
+from amazonian.shop import capacity, growth
+from amazonian.shop.capacity import (
     CACHE,
     DATABASE,
-    FULL,
     ONE_MACHINE,
-    STOCK,
-    WEB,
     Architecture,
     Demand,
-    NothingHelpsError,
     utilisation_of,
 )
-
-SHOP = Architecture(web=40, caches=2, search=4, replicas=1, shards=4)
-CROWD = Demand(200_000)
+from amazonian.shop.growth import FULL, NothingHelpsError
 
 
 @pytest.fixture(scope="module")
 def added():
     return growth.history(100_000_000)
-
-
-def machine_seconds(architecture, demand):
-    """How many cores work at one time, if nothing were hot: the same for every shape."""
-    found = growth.parts(architecture, demand)
-    return sum(p.utilisation * p.cores * p.machines for p in found if p.name != STOCK)
-
-
-def test_shares_are_shares_and_the_hot_item_has_its_own():
-    for hot_share in (0.0, 0.2):
-        assert Demand(1, hot_share).shares.sum() == pytest.approx(1)
-    assert Demand(1, 0.2).shares[0] == 0.2
-    assert Demand(1).shares[0] == pytest.approx(0.037, abs=0.001)
-
-
-def test_work_does_not_get_less_by_being_divided():
-    one = machine_seconds(Architecture(), Demand(1_000))
-    assert one == pytest.approx(50 * 0.00602, rel=1e-3)
-    assert machine_seconds(Architecture(web=1), Demand(1_000)) == pytest.approx(one)
-    assert machine_seconds(Architecture(web=9), Demand(1_000)) == pytest.approx(one)
-    # Two shards: the hot product stays on one, and each search asks both.
-    assert machine_seconds(Architecture(web=1, shards=2), Demand(1_000)) > one
-
-
-def test_a_replica_takes_reads_and_applies_every_write():
-    writes_only = 2 * 200_000 * 0.05 * (growth.CARTS + 4 * growth.ORDERS) * growth.WRITE_S
-    alone = utilisation_of(DATABASE, Architecture(web=1, search=1), CROWD)
-    for replicas in (1, 3, 99):
-        found = utilisation_of(DATABASE, Architecture(web=1, search=1, replicas=replicas), CROWD)
-        reads = alone - writes_only / 4
-        assert found == pytest.approx(writes_only / 4 + reads / (1 + replicas))
-
-
-def test_no_number_of_shards_divides_the_stock_of_one_product_but_rows_do():
-    hot = Demand(10_000_000, hot_share=0.5)
-    shop = replace(SHOP, local=True)
-    for shards in (10, 1_000, 100_000):
-        assert utilisation_of(STOCK, replace(shop, shards=shards), hot) == pytest.approx(5)
-        assert utilisation_of(DATABASE, replace(shop, shards=shards), hot) > 2.5
-    assert utilisation_of(STOCK, replace(shop, pieces=10), hot) == pytest.approx(0.5)
-    assert utilisation_of(DATABASE, replace(shop, shards=1_000, pieces=10), hot) < 0.75
-
-
-def test_copies_in_the_web_servers_take_the_hot_item_from_the_shared_cache():
-    hot = Demand(50_000_000, hot_share=0.3)
-    assert utilisation_of(CACHE, replace(SHOP, caches=100), hot) > 6
-    assert utilisation_of(CACHE, replace(SHOP, web=9_000, caches=100, local=True), hot) < 0.5
-
-
-def test_a_cache_is_worth_nothing_to_one_user_and_nearly_everything_to_a_million():
-    ratios = []
-    for users in (1, 1_000, 1_000_000):
-        asked, missed = growth.views_asked(Architecture(web=1, caches=1), Demand(users))
-        ratios.append(1 - missed.sum() / asked.sum())
-    assert ratios[0] < 0.05
-    assert 0.2 < ratios[1] < 0.8
-    assert ratios[2] > 0.99
 
 
 shapes = st.builds(
@@ -102,7 +37,7 @@ demands = st.builds(Demand, st.floats(1e3, 1e8), st.sampled_from([0.0, 0.1, 0.3]
 
 @given(shapes, demands)
 def test_what_is_added_relieves_the_bottleneck_and_nothing_else_is_removed(shape, demand):
-    full = growth.bottleneck(growth.parts(shape, demand))
+    full = capacity.bottleneck(capacity.parts(shape, demand))
     try:
         after = growth.next_step(shape, demand)
     except NothingHelpsError:
@@ -119,20 +54,13 @@ def test_what_is_added_relieves_the_bottleneck_and_nothing_else_is_removed(shape
     assert after.machines >= shape.machines
 
 
-@given(shapes, demands)
-def test_more_users_make_no_part_less_busy(shape, demand):
-    more = Demand(1.5 * demand.users, demand.hot_share)
-    for part in growth.parts(shape, demand):
-        assert utilisation_of(part.name, shape, more) >= part.utilisation
-
-
 def test_the_shop_grows_to_a_hundred_million_users_and_nothing_is_ever_full(added):
     for exponent in np.arange(0, 8.01, 0.25):
         demand = Demand(10**exponent)
         # A round takes the users to the next tenth of a decade, so look at the one reached last.
         rounds = Demand(10 ** (np.floor(10 * exponent + 1e-9) / 10))
         shape = growth.at(demand.users, added)
-        assert growth.bottleneck(growth.parts(shape, rounds)).utilisation <= FULL
+        assert capacity.bottleneck(capacity.parts(shape, rounds)).utilisation <= FULL
 
 
 def test_what_the_shop_adds_and_when_is_the_story_that_the_lab_tells(added):
@@ -166,31 +94,11 @@ def test_before_anything_is_added_there_is_one_machine(added):
     assert Architecture().machines == 1
 
 
-@pytest.mark.parametrize("users", [4_000, 5_500])
-def test_waits_at_a_part_with_one_kind_of_work_are_those_of_mmc(users):
-    part = growth.parts(Architecture(web=1), Demand(users))[0]
-    assert part.name == WEB
-    waits = growth.waits_s(part, 100_000, np.random.default_rng(1))
-    found = simulator.batch_means(waits)
-    expected = queueing.mean_wait_s(2, 0.05 * users, growth.WEB_S)
-    margin = 3.883 / simulator.T_95 * (found.high - found.low) / 2
-    assert found.value == pytest.approx(expected, abs=margin)
-
-
-def test_requests_take_the_services_of_their_kind_where_nobody_waits():
-    times = growth.times_s(Architecture(), Demand(1), 100_000, np.random.default_rng(2))
-    reads = growth.VIEWS + growth.CARTS + 2 * growth.ORDERS
-    writes = growth.CARTS + 4 * growth.ORDERS
-    expected = growth.WEB_S + reads * growth.READ_S + writes * growth.WRITE_S
-    expected += growth.SEARCHES * growth.SEARCH_S
-    assert times.mean() == pytest.approx(expected, abs=3.3 * times.std() / np.sqrt(len(times)))
-
-
 def test_p99_stays_within_a_factor_of_two_from_one_user_to_a_hundred_million(added):
     tails = []
     for exponent in (0, 4, 8):
         demand = Demand(10**exponent)
         shape = growth.at(demand.users, added)
-        times = growth.times_s(shape, demand, 20_000, np.random.default_rng(3))
+        times = capacity.times_s(shape, demand, 20_000, np.random.default_rng(3))
         tails.append(np.percentile(times, 99))
     assert max(tails) < 2 * min(tails)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from amazonian.shop import growth, prime_day
-from amazonian.shop.growth import STOCK, Demand
+from amazonian.shop import capacity, growth, prime_day
+from amazonian.shop.capacity import STOCK, Demand
 
 USERS = 100_000_000
 
@@ -21,9 +21,9 @@ def rehearsed(users, added):
 
 def test_small_shops_stand_a_hot_item_and_large_ones_do_not(added):
     rehearsals = [rehearsed(users, added) for users in (1, 1_000, 1_000_000, USERS)]
-    assert [each.bottleneck for each in rehearsals[:2]] == [growth.ONE_MACHINE] * 2
+    assert [each.bottleneck for each in rehearsals[:2]] == [capacity.ONE_MACHINE] * 2
     assert [each.added for each in rehearsals[:2]] == [(), ()]
-    assert rehearsals[2].bottleneck == growth.DATABASE
+    assert rehearsals[2].bottleneck == capacity.DATABASE
     assert [each.answered for each in rehearsals[:3]] == [1.0, 1.0, 1.0]
     assert rehearsals[3].bottleneck == STOCK
     assert rehearsals[3].utilisation == pytest.approx(1.25)
