@@ -49,10 +49,7 @@ class Store:
         map_database = MemoryDatabase((*ShardMap.SCHEMA, *Plan.SCHEMA))
         self.shards = {name: Shard(name, database) for name, database in databases.items()}
         self.shard_map = ShardMap(map_database)
-        self.shard_map.lay_out(before)
-        for name, ranges in self.shard_map.layout().ranges().items():
-            for part in ranges:
-                self.shards[name].open(part)
+        self.shard_map.lay_out(before, self.shards)
         # The same databases as the process has them that moves the range and may die.
         self.moved = {name: Shard(name, moments.watched(databases[name])) for name in databases}
         self.moved_map = ShardMap(moments.watched(map_database))

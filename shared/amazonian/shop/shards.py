@@ -223,8 +223,8 @@ class ShardMap:
     def __init__(self, database: Database):
         self.database = database
 
-    def lay_out(self, ring: Ring) -> None:
-        """Begin with a ring's arcs; does nothing if there is a map already."""
+    def lay_out(self, ring: Ring, shards: Mapping[str, Shard]) -> None:
+        """Begin with a ring's arcs, and open them in the shards. A second time does nothing."""
 
         def change(transaction: Transaction) -> None:
             if not transaction.execute("SELECT 1 FROM versions LIMIT 1"):
@@ -232,7 +232,10 @@ class ShardMap:
                     transaction.execute("INSERT INTO ranges VALUES (?, ?)", (upto, name))
                 transaction.execute("INSERT INTO versions VALUES (1)")
 
-        self.database.write(change)
+        if not self.database.read("SELECT 1 FROM versions LIMIT 1"):
+            for above, upto, name in ring.arcs():
+                shards[name].open(Range(above, upto))
+            self.database.write(change)
 
     def version(self) -> int:
         """The number of the present map."""

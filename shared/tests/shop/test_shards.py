@@ -29,11 +29,8 @@ class Store:
 
     def __init__(self, names: str, more: str = ""):
         self.shard_map = ShardMap(MemoryDatabase(ShardMap.SCHEMA))
-        self.shard_map.lay_out(Ring(names, virtual=4))
         self.shards = {name: memory_shard(name) for name in names + more}
-        for name, ranges in self.shard_map.layout().ranges().items():
-            for part in ranges:
-                self.shards[name].open(part)
+        self.shard_map.lay_out(Ring(names, virtual=4), self.shards)
 
     def router(self, **options) -> Router:
         return Router(self.shard_map, self.shards, SimulatedClock(), **options)
@@ -93,18 +90,21 @@ def test_what_is_opened_and_closed_is_owned_place_by_place(steps) -> None:
 def test_the_map_of_a_ring_says_what_the_ring_says(seed: int) -> None:
     ring = Ring([f"{seed}/{node}" for node in range(3)], virtual=2)
     shard_map = ShardMap(MemoryDatabase(ShardMap.SCHEMA))
-    shard_map.lay_out(ring)
-    shard_map.lay_out(Ring(["other"]))  # there is a map already
+    shards = {name: memory_shard(name) for name in ring.nodes}
+    shard_map.lay_out(ring, shards)
+    shard_map.lay_out(Ring(["other"]), {})  # there is a map already
     layout = shard_map.layout()
     for customer in CUSTOMERS:
         place = changelog.place_of(customer)
         assert layout.node_of(place) == shard_map.node_of(place) == ring.node_of(customer)
+        owners = [name for name, shard in shards.items() if shard.read(customer)[0]]
+        assert owners == [ring.node_of(customer)]
 
 
 def test_moves_turn_the_map_of_one_ring_into_that_of_another(dsn, closing) -> None:
     before, after = Ring("ab", virtual=3), Ring("abc", virtual=3)
     shard_map = ShardMap(closing(open_database(dsn, ShardMap.SCHEMA)))
-    shard_map.lay_out(before)
+    shard_map.lay_out(before, {name: memory_shard(name) for name in "ab"})
     for number, move in enumerate(moves(before, after)):
         shard_map.assign(move)
         shard_map.assign(move)
@@ -119,7 +119,7 @@ def test_moves_turn_the_map_of_one_ring_into_that_of_another(dsn, closing) -> No
 
 def test_a_part_of_a_range_can_change_hands() -> None:
     shard_map = ShardMap(MemoryDatabase(ShardMap.SCHEMA))
-    shard_map.lay_out(Ring(["a"], virtual=1))
+    shard_map.lay_out(Ring(["a"], virtual=1), {"a": memory_shard("a")})
     shard_map.assign(Move(9, 19, "a", "b"))
     shard_map.assign(Move(-1, 4, "a", "c"))
     layout = shard_map.layout()
