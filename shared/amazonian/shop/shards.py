@@ -92,6 +92,10 @@ class Shard:
 
     # what a move of a range uses
 
+    def owns(self, place: int) -> bool:
+        """Whether this shard takes writes at this place."""
+        return _owns(self.database.read, place)
+
     def position(self) -> int:
         """The position of the last change in this shard's log."""
         return changelog.end(self.database.read).position
