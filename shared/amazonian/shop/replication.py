@@ -308,3 +308,27 @@ def read_after(position: int, replicas: Sequence[S], primary: S) -> S:
         if replica.position() >= position:
             return replica
     return primary
+
+
+class Session:
+    """One customer's requests: whatever a replica's lag, they see what the customer wrote.
+
+    Args:
+        primary: takes the writes.
+        replicas: in the order in which they are to be asked.
+
+    Attributes:
+        position: of the customer's last write. A web shop keeps it in a cookie.
+    """
+
+    def __init__(self, primary: Primary, replicas: Sequence[Replica]):
+        self.primary, self.replicas = primary, replicas
+        self.position = 0
+
+    def write(self, key: str, order: Order | None) -> None:
+        """Change an order at the primary, as `Primary.write` does."""
+        self.position = self.primary.write(key, order)
+
+    def find(self, key: str) -> Order | None:
+        """The order with this key, from a server that has this customer's writes."""
+        return read_after(self.position, [*self.replicas], self.primary).find(key)
