@@ -32,8 +32,15 @@ def _policy(policy):
 
 
 def _chosen(policy, backends, times):
-    """How often each backend is chosen."""
-    return Counter(_name_of(policy, backends) for _ in range(times))
+    """How often each backend is chosen, by its name."""
+    answer = call(
+        lambda: [policy.choose(backends) for _ in range(times)],
+        shown_as=f"{times} times {_policy(policy)}.choose(backends)",
+    )
+    places = {id(backend): backend.name for backend in backends}
+    if not all(id(chosen) in places for chosen in answer.made):
+        raise answer.broken("the backends themselves", "return one of those that were passed in")
+    return Counter(places[id(chosen)] for chosen in answer.raw)
 
 
 def _unchanged(backends, names, look):
