@@ -71,6 +71,15 @@ def each_in_its_turn(round_robin):
 
 
 @about.rule("RoundRobin")
+def the_list_stays_as_it_is(round_robin):
+    """The list is only looked at."""
+    robin = call(round_robin).made
+    backends = _backends(0, 0, 0)
+    _name_of(robin, backends)
+    _unchanged(backends, "abc", "the list belongs to the balancer: look into it, change nothing")
+
+
+@about.rule("RoundRobin")
 def each_has_a_turn_of_its_own(round_robin):
     """Two balancers do not share their turn."""
     one, two = call(round_robin).made, call(round_robin).made
@@ -84,15 +93,6 @@ def each_has_a_turn_of_its_own(round_robin):
             "what stands in the class body, or in the module, belongs to all: make it in "
             "__init__, as self.…",
         )
-
-
-@about.rule("RoundRobin")
-def the_list_stays_as_it_is(round_robin):
-    """The list is only looked at."""
-    robin = call(round_robin).made
-    backends = _backends(0, 0, 0)
-    _name_of(robin, backends)
-    _unchanged(backends, "abc", "the list belongs to the balancer: look into it, change nothing")
 
 
 @about.rule("RoundRobin")
