@@ -5,6 +5,7 @@ after which nothing was done; or no answer, after which nobody knows.
 """
 
 import json
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import urllib3
@@ -49,19 +50,34 @@ def answer(status: int, body: Any) -> Any:
     raise NoAnswerError(f"{status} {title}")
 
 
-def over_http(url: str, timeout_s: float = TIMEOUT_S) -> Call:
-    """Calls to the service at a URL, over connections that are kept. Any thread may use it."""
+def exchange(url: str, timeout_s: float = TIMEOUT_S) -> Callable[[str, str, Any], tuple[int, Any]]:
+    """Requests to the service at a URL, over connections that are kept. Any thread may use it.
+
+    Returns:
+        From method, path and body to the reply's status and body. It raises ``NoAnswerError`` if
+        no reply comes, or one that is no JSON.
+    """
     pool = urllib3.PoolManager(maxsize=64, retries=False, timeout=timeout_s)
 
-    def call(method: str, path: str, body: Any = None) -> Any:
+    def ask(method: str, path: str, body: Any = None) -> tuple[int, Any]:
         sent = None if body is None else json.dumps(body)
         try:
             reply = pool.request(method, url + path, body=sent, redirect=False)
-            return answer(reply.status, json.loads(reply.data) if reply.data else None)
+            return reply.status, json.loads(reply.data) if reply.data else None
         except urllib3.exceptions.HTTPError as error:
             raise NoAnswerError(f"{method} {path}: {error}") from None
         except ValueError:
             raise NoAnswerError(f"{method} {path}: the reply is no JSON") from None
+
+    return ask
+
+
+def over_http(url: str, timeout_s: float = TIMEOUT_S) -> Call:
+    """Calls to the service at a URL; any thread may make them."""
+    ask = exchange(url, timeout_s)
+
+    def call(method: str, path: str, body: Any = None) -> Any:
+        return answer(*ask(method, path, body))
 
     return call
 

@@ -203,18 +203,32 @@ class Checkouts:
         )
 
 
-def keep_resuming(
-    checkouts: Checkouts, stop: threading.Event, every_s: float = RESUMES_EVERY_S
-) -> None:
-    """Carry on what was left in the middle, at once and then every `every_s` seconds."""
-    while True:
-        try:
-            for checkout in checkouts.pending():
-                checkouts.carry_on(checkout)
-        except Exception:  # a service or the disk is in trouble; the next round may do better
-            log.exception("some checkouts wait")
-        if stop.wait(every_s):
-            return
+@contextmanager
+def resuming(checkouts: Checkouts, every_s: float = RESUMES_EVERY_S) -> Iterator[None]:
+    """Carry on what was left in the middle, at once and again and again, in a thread.
+
+    Args:
+        every_s: how long to wait between two rounds, in seconds.
+    """
+    stop = threading.Event()
+
+    def rounds() -> None:
+        while True:
+            try:
+                for checkout in checkouts.pending():
+                    checkouts.carry_on(checkout)
+            except Exception:  # a service or the disk is in trouble; a later round may do better
+                log.exception("some checkouts wait")
+            if stop.wait(every_s):
+                return
+
+    thread = threading.Thread(target=rounds, name="resuming checkouts", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def routes(checkouts: Checkouts) -> list[Route]:

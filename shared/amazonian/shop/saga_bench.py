@@ -99,7 +99,7 @@ class Life:
     points: list[tuple[str, Disk]]
 
 
-class _Memory:
+class Memory:
     """A database in memory, for one thread."""
 
     local = True
@@ -139,7 +139,7 @@ class Bench:
 
     def __init__(self, design: Design):
         self._design = design
-        self._shop, self._own = _Memory(monolith.SCHEMA), _Memory(checkout.SCHEMA)
+        self._shop, self._own = Memory(monolith.SCHEMA), Memory(checkout.SCHEMA)
         self._shop.write(_stocked)
         self._full, self._empty = self._shop.image(), self._own.image()
         self._app = calls.in_process(
