@@ -113,6 +113,31 @@ class PowerOfTwo:
         return min(drawn, key=lambda backend: backend.outstanding)
 
 
+class Stale:
+    """A policy that sees how busy its backends were at the last report, not how busy they are.
+
+    So it is with balancers that learn the load from elsewhere: from the backends themselves, or
+    from each other.
+
+    Args:
+        policy: chooses by what the report says.
+        every: how many requests are sent by one report.
+    """
+
+    def __init__(self, policy: Policy, every: int):
+        self._policy, self._every, self._asked = policy, every, 0
+        self._report: list[Backend] = []
+
+    def choose(self, backends: Sequence[Backend], key: str | None = None) -> Backend:
+        if self._asked % self._every == 0:
+            self._report = [
+                Backend(str(place), outstanding=backend.outstanding)
+                for place, backend in enumerate(backends)
+            ]
+        self._asked += 1
+        return backends[int(self._policy.choose(self._report, key).name)]
+
+
 class ConsistentHash:
     """The backend to which the key belongs, so that equal keys meet the same backend.
 

@@ -45,6 +45,9 @@ def may_send_again(method: str, sent: bool, body_kept: bool) -> bool:
 class Proxy:
     """The proxy, an ASGI application; :func:`serving` runs it.
 
+    Its policy, its health and its gate are attributes of the same names. Another one may take
+    their place at any time, and holds from the next request on.
+
     Args:
         backends: those to begin with; `add`, `drain` and `remove` change them.
         policy: chooses one for each request.
@@ -69,7 +72,7 @@ class Proxy:
         self.backends, self.policy = list(backends), policy
         self.passive = passive or health.PassiveHealth(SystemClock())
         self.active = active or health.ActiveHealth()
-        self._gate, self._key_of, self._silent_s = gate, key_of, silent_s
+        self.gate, self.silent_s, self._key_of = gate, silent_s, key_of
         self._quota = retries.RetryQuota(RETRY_COSTS)
         self._pool = Pool()
         self._answered = threading.Condition()
@@ -128,7 +131,7 @@ class Proxy:
     @contextlib.asynccontextmanager
     async def _admitted(self, caller: Caller) -> AsyncIterator[None]:
         """Pass the gate, or wait at it for as long as the gate and the caller want."""
-        gate = self._gate
+        gate = self.gate
         if gate is None:
             yield
             return
@@ -219,7 +222,7 @@ class Proxy:
             await caller.begin_reply(head)
             more = True
             while more:
-                async with asyncio.timeout(self._silent_s):
+                async with asyncio.timeout(self.silent_s):
                     piece = await connection.piece()
                 more = not connection.reply_ended
                 await caller.send_piece(piece, more)
@@ -231,12 +234,12 @@ class Proxy:
     async def _head(self, connection: Connection, caller: Caller) -> Head:
         """The reply's head, waited for as long as the request's body goes on moving."""
         while True:
-            ends_s = caller.moved_s + self._silent_s
+            ends_s = caller.moved_s + self.silent_s
             try:
                 async with asyncio.timeout_at(ends_s):
                     return await connection.head()
             except TimeoutError:
-                if caller.moved_s + self._silent_s > ends_s:
+                if caller.moved_s + self.silent_s > ends_s:
                     continue
                 if caller.dawdles:
                     raise web.ProblemError(408, "Request Timeout", "send the body") from None

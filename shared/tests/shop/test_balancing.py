@@ -140,6 +140,20 @@ def test_simulated_percentiles_agree_with_those_expected(policy, utilisation):
         assert estimate.high - estimate.value < 0.2 * estimate.value  # it says something
 
 
+def test_old_reports_make_a_herd_of_the_least_busy_and_less_of_one_of_two_choices():
+    """Everybody runs to who looked idle: worse than not looking at all."""
+
+    def p99(policy):
+        return np.percentile(times(policy, 10, 0.9, 60_000), 99)
+
+    by_chance = p99(POLICIES["random"]())
+    fresh, old = (p99(balancing.Stale(POLICIES["least outstanding"](), n)) for n in (1, 100))
+    of_two = p99(balancing.Stale(POLICIES["two choices"](), 100))
+    assert fresh < 0.3 * by_chance
+    assert old > 1.5 * by_chance
+    assert of_two < 0.6 * old
+
+
 @pytest.mark.parametrize("utilisation", [0.7, 0.9])
 def test_with_many_servers_two_choices_come_close_to_the_formula(utilisation):
     """For n → ∞ the mean time is the sum of utilisation ** (2**i - 2) over i ≥ 1."""

@@ -15,7 +15,7 @@ from amazonian.shop import balancing, proxy, till
 from amazonian.shop.balancing import Backend
 
 USERS, SALES_EACH = 10, 30
-SELLING = Path(__file__).with_name("selling.py")
+SELLING = Path(__file__).with_name("clients") / "selling.py"
 CROWD = (f"--users={USERS}", f"--spawn-rate={USERS}")
 NAMES = ("a", "b", "c")
 

@@ -26,7 +26,7 @@ def record__a_success_takes_one_off(self, name, ok):
         _eject(self, name)
 
 
-@wrong(PassiveHealth, feedback="one failure fewer than failures_to_eject ejects nobody")
+@wrong(PassiveHealth, feedback="never three failures in a row")
 def record__ejects_one_too_soon(self, name, ok):
     self.failures[name] = 0 if ok else self.failures[name] + 1
     if not ok and self.failures[name] >= self.failures_to_eject - 1:
@@ -47,7 +47,7 @@ def record__stores_how_long(self, name, ok):
         self.ejected_until_s[name] = self.ejected_s
 
 
-@wrong(PassiveHealth, feedback="expected   1002.5")
+@wrong(PassiveHealth, feedback="expected   1022.5")
 def record__has_numbers_of_its_own(self, name, ok):
     self.failures[name] = 0 if ok else self.failures[name] + 1
     if self.failures[name] >= self.failures_to_eject:
@@ -90,7 +90,7 @@ def record__ignores_whoever_is_ejected(self, name, ok):
             _eject(self, name)
 
 
-@wrong(PassiveHealth, feedback="neither has three")
+@wrong(PassiveHealth, feedback="a success of b says nothing about a")
 def record__counts_all_backends_together(self, name, ok):
     for known in {*self.failures, name}:
         self.failures[known] = 0 if ok else self.failures[known] + 1
@@ -98,7 +98,7 @@ def record__counts_all_backends_together(self, name, ok):
         _eject(self, name)
 
 
-@wrong(PassiveHealth, feedback="successes eject nobody")
+@wrong(PassiveHealth, feedback="self.failures[name] grows by 1 with each failure")
 def record__takes_ok_for_failed(self, name, ok):
     self.failures[name] = 0 if not ok else self.failures[name] + 1
     if self.failures[name] >= self.failures_to_eject:

@@ -32,8 +32,15 @@ def _policy(policy):
 
 
 def _chosen(policy, backends, times):
-    """How often each backend is chosen."""
-    return Counter(_name_of(policy, backends) for _ in range(times))
+    """How often each backend is chosen, by its name."""
+    answer = call(
+        lambda: [policy.choose(backends) for _ in range(times)],
+        shown_as=f"{times} times {_policy(policy)}.choose(backends)",
+    )
+    places = {id(backend): backend.name for backend in backends}
+    if not all(id(chosen) in places for chosen in answer.made):
+        raise answer.broken("the backends themselves", "return one of those that were passed in")
+    return Counter(places[id(chosen)] for chosen in answer.raw)
 
 
 def _unchanged(backends, names, look):
@@ -64,6 +71,31 @@ def each_in_its_turn(round_robin):
 
 
 @about.rule("RoundRobin")
+def the_list_stays_as_it_is(round_robin):
+    """The list is only looked at."""
+    robin = call(round_robin).made
+    backends = _backends(0, 0, 0)
+    _name_of(robin, backends)
+    _unchanged(backends, "abc", "the list belongs to the balancer: look into it, change nothing")
+
+
+@about.rule("RoundRobin")
+def each_has_a_turn_of_its_own(round_robin):
+    """Two balancers do not share their turn."""
+    one, two = call(round_robin).made, call(round_robin).made
+    given("two RoundRobin objects, and three backends that they are asked for in turn")
+    backends = _backends(0, 0, 0)
+    names = "".join(_name_of(robin, backends) for _ in range(4) for robin in (one, two))
+    if names != "aabbccaa":
+        raise fail(
+            f"one after the other {', '.join(names)}",
+            "a, a, b, b, c, c, a, a",
+            "what stands in the class body, or in the module, belongs to all: make it in "
+            "__init__, as self.…",
+        )
+
+
+@about.rule("RoundRobin")
 def load_plays_no_part(round_robin):
     """How busy a backend is plays no part."""
     robin = call(round_robin).made
@@ -91,24 +123,6 @@ def the_list_may_change(round_robin):
                     "each of them once",
                     "keep a number and no list: what you remember of an earlier list may be gone",
                 )
-    _unchanged(five, "abcde", "the list belongs to the balancer: look into it, change nothing")
-
-
-@about.rule("RoundRobin")
-def each_has_a_turn_of_its_own(round_robin):
-    """Two balancers do not share their turn."""
-    one, two = call(round_robin).made, call(round_robin).made
-    backends = _backends(0, 0)
-    given("two RoundRobin objects, one and two")
-    _name_of(one, backends)
-    name = _name_of(two, backends)
-    if name != "a":
-        raise fail(
-            f"{name} from the first call of the second",
-            "a",
-            "what stands in the class body, or in the module, belongs to all: make it in "
-            "__init__, as self.…",
-        )
 
 
 about.hints(

@@ -98,6 +98,17 @@ def backends_are_counted_apart(record):
 
 
 @about.rule("PassiveHealth.record")
+def a_late_success_ends_no_ejection(record):
+    """A success never ends an ejection early: it may be the late answer to an old request."""
+    watched = _Watched(record)
+    watched.outcomes("---")
+    watched.later(1.0)
+    watched.outcomes("+")
+    watched.ejected_for(10.0, "a success sets the count to 0 and leaves ejected_until_s alone")
+    watched.counted(0, "a success sets the count to 0, during an ejection too")
+
+
+@about.rule("PassiveHealth.record")
 def on_probation_after_an_ejection(record):
     """A backend whose ejection has ended is on probation: its first failure ejects it again, from
     then on."""
@@ -113,17 +124,6 @@ def on_probation_after_an_ejection(record):
     watched.later(15.0)
     watched.outcomes("+--")
     watched.ejected_for(25.0, "a success has cleared it: two failures do not eject it again")
-
-
-@about.rule("PassiveHealth.record")
-def a_late_success_ends_no_ejection(record):
-    """A success never ends an ejection early: it may be the late answer to an old request."""
-    watched = _Watched(record)
-    watched.outcomes("---")
-    watched.later(1.0)
-    watched.outcomes("+")
-    watched.ejected_for(10.0, "a success sets the count to 0 and leaves ejected_until_s alone")
-    watched.counted(0, "a success sets the count to 0, during an ejection too")
 
 
 @about.rule("PassiveHealth.record")

@@ -75,18 +75,6 @@ def so_many_are_admitted(gate_class):
 
 
 @about.rule("Gate")
-def gates_are_apart(gate_class):
-    """Two gates share nothing."""
-    one = _Watched(gate_class, limit=1, most_waiting=3)
-    one.arrive("AB")
-    other = _Watched(gate_class, limit=1, most_waiting=3)
-    other.arrive("CD")
-    look = "what stands in the class body belongs to all gates: make it in __init__, as self.…"
-    other.expect(look, admitted="C", waits="D")
-    other.expect_line("D", look)
-
-
-@about.rule("Gate")
 def some_wait_the_others_are_refused(gate_class):
     """When the inside is full, up to `most_waiting` wait in line, undecided, and all others are
     refused at once."""
@@ -96,6 +84,18 @@ def some_wait_the_others_are_refused(gate_class):
     watched.expect("two may wait, the others are refused", refused="DE")
     watched.expect_line("BC", "who comes later stands behind: append adds on the right")
     watched.expect_inside(1, "who waits is not inside")
+
+
+@about.rule("Gate")
+def gates_are_apart(gate_class):
+    """Two gates share nothing."""
+    one = _Watched(gate_class, limit=1, most_waiting=3)
+    one.arrive("AB")
+    other = _Watched(gate_class, limit=1, most_waiting=3)
+    other.arrive("CD")
+    look = "what stands in the class body belongs to all gates: make it in __init__, as self.…"
+    other.expect(look, admitted="C", waits="D")
+    other.expect_line("D", look)
 
 
 @about.rule("Gate")
