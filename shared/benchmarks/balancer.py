@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from amazonian.shop.processes import Process
+from amazonian.resilience.processes import Process
 
 CLIENTS = Path(__file__).resolve().parents[2] / ".venv" / "clients" / "bin"
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from amazonian.shop import changelog, resharding, shard_service, web
+from amazonian.resilience import web
+from amazonian.shop import changelog, resharding, shard_service
 from amazonian.shop.changelog import Order
 from amazonian.shop.crashpoints import MemoryDatabase
 from amazonian.shop.rehearsals import BACK, DOUBLED, HELD, LOST, STALE, rehearse_reshard
