@@ -97,7 +97,7 @@ def _right(order, news):
         case Declined():
             return charging and news.key == provider.charge_key(order)
         case Refunded():
-            return order.state is State.REFUNDING
+            return order.state is State.REFUNDING and news.key == provider.refund_key(order)
         case _:
             refunding = order.state in (State.REFUNDING, State.REFUNDED)
             return refunding and news.key == provider.refund_key(order)
@@ -132,7 +132,8 @@ def waits_for__forgets_that_an_order_may_be_unknown(order, news):
 @wrong(webhooks, feedback="the seller's money is held only while the order is refunding")
 def waits_for__refunds_what_is_only_captured(order, news):
     if isinstance(news.outcome, Refunded):
-        return order.state in (State.REFUNDING, State.CAPTURED)
+        under_way = order.state in (State.REFUNDING, State.CAPTURED)
+        return under_way and news.key == provider.refund_key(order)
     return _right(order, news)
 
 
@@ -140,6 +141,13 @@ def waits_for__refunds_what_is_only_captured(order, news):
 def waits_for__lets_any_refused_refund_count(order, news):
     if not isinstance(news.outcome, (Captured, Declined, Refunded)):
         return order.state in (State.REFUNDING, State.REFUNDED)
+    return _right(order, news)
+
+
+@wrong(webhooks, feedback="an earlier refund may have succeeded, and have come back since")
+def waits_for__takes_any_refund_for_this_one(order, news):
+    if isinstance(news.outcome, Refunded):
+        return order.state is State.REFUNDING
     return _right(order, news)
 
 

@@ -155,14 +155,17 @@ def a_decline_is_news_of_the_present_request_only(waits_for):
 
 
 @about.rule("waits_for")
-def a_refund_is_news_while_it_is_under_way(waits_for):
-    """Refunded is news only for an order that is refunding, whatever request it is of."""
+def a_refund_is_news_of_the_present_request_only(waits_for):
+    """Refunded, with the refund's own key, is news only for an order that is refunding."""
     for state in State:
-        for key in (REFUND, "pay_1-1/refund/0"):
-            _waits(
-                waits_for, state, GIVEN_BACK, key, state is State.REFUNDING,
-                "the seller's money is held only while the order is refunding",
-            )  # fmt: skip
+        _waits(
+            waits_for, state, GIVEN_BACK, REFUND, state is State.REFUNDING,
+            "the seller's money is held only while the order is refunding",
+        )  # fmt: skip
+        _waits(
+            waits_for, state, GIVEN_BACK, "pay_1-1/refund/0", False,
+            "an earlier refund may have succeeded, and have come back since: its key tells",
+        )  # fmt: skip
 
 
 @about.rule("waits_for")
@@ -184,15 +187,15 @@ about.hints(
     "waits_for",
     "An order is captured. Which of the four kinds of news can take it further?",
     """
-    Success counts whichever request it came from, failure only if its key is the one in use. And
-    each counts only in a state in which that thing is under way.
+    A charge that succeeded counts whichever request it came from. The three others count only with
+    the key that is in use now. And each counts only in a state that it takes further.
     """,
     """
     charging = order.state in (…, …)
     match news.outcome:
         case Captured(): return charging
         case Declined(): return charging and news.key == provider.…(order)
-        case Refunded(): return order.state is …
+        case Refunded(): return order.state is … and news.key == …
         case _: return order.state in (…, …) and news.key == …
     """,
 )
