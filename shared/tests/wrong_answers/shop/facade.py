@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from amazonian.shop import facade
-from amazonian.shop.facade import IDLE_WITHIN_S, Facade, StillBusyError, nothing
+from amazonian.shop.facade import IDLE_WITHIN_S, Facade, StillBusyError, Turnstile, nothing
 from wrong_answers import wrong
 
 # --- longest_prefix
@@ -59,6 +59,23 @@ def longest_prefix__goes_through_them_twice(prefixes, path):
     longest = max(map(len, prefixes), default=0)
     fitting = [p for p in prefixes if f"{path}/".startswith(f"{p.rstrip('/')}/")]
     return max(fitting, key=len, default=None) if longest else None
+
+
+@wrong(facade, feedback="The prefix / fits every path, when nothing longer does")
+def longest_prefix__walks_up_to_nothing(prefixes, path):
+    known = set(prefixes)
+    path = path.rstrip("/")
+    while path and path not in known:
+        path = path.rpartition("/")[0]
+    return path or None
+
+
+@wrong(facade, feedback="the order of the table says nothing: compare the lengths")
+def longest_prefix__looks_at_the_first_part(prefixes, path):
+    known, first = set(prefixes), "/" + path.split("/")[1]
+    nested = next((p for p in known if p != first and f"{path}/".startswith(f"{p}/")), None)
+    found = first if first in known else nested
+    return found or ("/" if "/" in known else None)
 
 
 # --- Facade.move
@@ -219,3 +236,24 @@ def move__takes_any_prefix(self, prefix, to, copy=nothing, within_s=IDLE_WITHIN_
                 turnstile.to = to
             finally:
                 turnstile.let_go()
+
+
+@wrong(Facade, feedback="the held request was never let go")
+def move__puts_up_a_new_turnstile(self, prefix, to, copy=nothing, within_s=IDLE_WITHIN_S):
+    with self.moving(prefix) as turnstile:
+        turnstile.hold()
+        turnstile.wait_until_idle(within_s)
+        copy()
+        self.routes[prefix] = Turnstile(to)
+
+
+@wrong(Facade, feedback="whatever happens, let go: try … finally")
+def move__waits_outside_of_the_try(self, prefix, to, copy=nothing, within_s=IDLE_WITHIN_S):
+    with self.moving(prefix) as turnstile:
+        turnstile.hold()
+        turnstile.wait_until_idle(within_s)
+        try:
+            copy()
+            turnstile.to = to
+        finally:
+            turnstile.let_go()

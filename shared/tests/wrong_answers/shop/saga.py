@@ -50,6 +50,20 @@ def compensations__takes_those_that_can_not_be_undone(steps, entries):
     return [step for step in steps[: done + 1] if step.name not in undone][::-1]
 
 
+@wrong(saga, feedback="its request may have been carried out, though no answer came")
+def compensations__asks_where_it_turned_back(steps, entries):
+    begun = {entry.step for entry in entries if entry.kind in (DID, UNDOING)}
+    undone = {entry.step for entry in entries if entry.kind == UNDID}
+    return [step for step in reversed(steps) if step.undo and step.name in begun - undone]
+
+
+@wrong(saga, feedback="later steps never began")
+def compensations__counts_every_entry(steps, entries):
+    undone = {entry.step for entry in entries if entry.kind == UNDID}
+    begun = steps[: len(entries) + 1]
+    return [step for step in begun if step.undo and step.name not in undone][::-1]
+
+
 @wrong(saga, feedback="it counts as done, but there is nothing to undo it with")
 def compensations__counts_only_what_can_be_undone(steps, entries):
     done = sum(entry.kind == DID for entry in entries)
@@ -257,3 +271,32 @@ def run__does_not_say_why(steps, log):
     if step is not None:
         log.append(UNDOING, step.name)
     return _back(steps, log)
+
+
+@wrong(saga, feedback="by the log as it is then")
+def run__reads_the_log_once(steps, log):
+    entries = log.entries()
+    error, step = _forward(steps, log)
+    if error is None:
+        return DONE
+    if step is not None:
+        log.append(UNDOING, step.name, str(error))
+    for undoing in compensations(steps, entries):
+        undoing.undo()
+        log.append(UNDID, undoing.name)
+    return UNDONE
+
+
+@wrong(saga, feedback="undo, then log UNDID")
+def run__logs_all_that_it_undid_at_the_end(steps, log):
+    error, step = _forward(steps, log)
+    if error is None:
+        return DONE
+    if step is not None:
+        log.append(UNDOING, step.name, str(error))
+    begun = compensations(steps, log.entries())
+    for undoing in begun:
+        undoing.undo()
+    for undoing in begun:
+        log.append(UNDID, undoing.name)
+    return UNDONE

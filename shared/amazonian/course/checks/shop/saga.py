@@ -208,7 +208,8 @@ def a_refusal_turns_it_back(run):
     story.run(run).equals(UNDONE)
     story.is_told(
         "a, log did a, b, log undoing b, undo b, log undid b, undo a, log undid a",
-        "log UNDOING first, then for each of the compensations: undo, then log UNDID",
+        "log UNDOING first, then for each of the compensations (by the log as it is then): "
+        "undo, then log UNDID",
     )
     if story.log[1] != Entry(UNDOING, "b", "402 declined"):
         raise fail(
