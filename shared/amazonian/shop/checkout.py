@@ -13,7 +13,7 @@ from amazonian.resilience import retries
 from amazonian.resilience.database import Database
 from amazonian.shop import lines as lines_of
 from amazonian.shop import orders, saga, web
-from amazonian.shop.calls import Call, RefusedError
+from amazonian.shop.calls import Call, ServiceRefusedError
 from amazonian.shop.lines import Line
 from amazonian.shop.monolith import EmptyCartError
 from amazonian.shop.saga import DatabaseLog, Step
@@ -83,7 +83,7 @@ def ask_for(call: Call, checkout: str, user: str, card: str) -> Purchase:
 
     Raises:
         EmptyCartError: nothing is in the cart.
-        RefusedError: the catalogue no longer has an article.
+        ServiceRefusedError: the catalogue no longer has an article.
         CallError: no answer.
     """
     found = call("GET", f"/carts/{quote(user, safe='')}")
@@ -120,7 +120,7 @@ class Checkouts:
 
         Raises:
             EmptyCartError: nothing is in the cart.
-            RefusedError: the catalogue no longer has an article.
+            ServiceRefusedError: the catalogue no longer has an article.
             CallError: the cart or a price can't be read now; nothing was begun.
         """
         with self._alone_with(checkout) as alone:
@@ -253,7 +253,7 @@ def routes(checkouts: Checkouts) -> list[Route]:
         user, card = web.text(request.body, "user"), web.text(request.body, "card")
         try:
             return shown(checkout, checkouts.buy(checkout, user, card))
-        except RefusedError as refused:
+        except ServiceRefusedError as refused:
             raise ProblemError(409, refused.title, refused.detail) from None
         except retries.CallError as error:
             log.warning("%s: %s", checkout, error)

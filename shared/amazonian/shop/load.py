@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from amazonian.resilience.retries import CallError
 from amazonian.shop import calls
-from amazonian.shop.calls import Call, RefusedError
+from amazonian.shop.calls import Call, ServiceRefusedError
 
 WAITS_S = 30.0
 
@@ -56,7 +56,7 @@ class Load:
             try:
                 self._call("PUT", f"/carts/{user}/lines/{number}", {"quantity": 1})
                 self.told[user].append(f"{number}")
-            except (RefusedError, CallError):
+            except (ServiceRefusedError, CallError):
                 well = False
             with self._change:
                 self.answered.append(Answered(began_s, self.now_s() - began_s, well))

@@ -2,7 +2,7 @@
 
 from amazonian.resilience import retries
 from amazonian.shop import saga
-from amazonian.shop.calls import NoAnswerError, RefusedError
+from amazonian.shop.calls import NoAnswerError, ServiceRefusedError
 from amazonian.shop.saga import DID, DONE, UNDID, UNDOING, UNDONE, compensations
 from wrong_answers import wrong
 
@@ -86,7 +86,7 @@ def compensations__reverses_the_callers_list(steps, entries):
 # --- run
 
 
-def _forward(steps, log, caught=(RefusedError, retries.CallError)):
+def _forward(steps, log, caught=(ServiceRefusedError, retries.CallError)):
     """Go forward as the reference does; gives the error that turned the saga back, and its step."""
     entries = log.entries()
     if any(entry.kind == UNDOING for entry in entries):
@@ -95,7 +95,7 @@ def _forward(steps, log, caught=(RefusedError, retries.CallError)):
         try:
             step.act()
         except caught as error:
-            if step.undo is None and not isinstance(error, RefusedError):
+            if step.undo is None and not isinstance(error, ServiceRefusedError):
                 raise
             return error, step
         log.append(DID, step.name)
@@ -118,8 +118,8 @@ def run__logs_before_it_acts(steps, log):
             log.append(DID, step.name)
             try:
                 step.act()
-            except (RefusedError, retries.CallError) as error:
-                if step.undo is None and not isinstance(error, RefusedError):
+            except (ServiceRefusedError, retries.CallError) as error:
+                if step.undo is None and not isinstance(error, ServiceRefusedError):
                     raise
                 log.append(UNDOING, step.name, str(error))
                 break
@@ -134,8 +134,8 @@ def run__begins_anew_after_a_crash(steps, log):
         for step in steps:
             try:
                 step.act()
-            except (RefusedError, retries.CallError) as error:
-                if step.undo is None and not isinstance(error, RefusedError):
+            except (ServiceRefusedError, retries.CallError) as error:
+                if step.undo is None and not isinstance(error, ServiceRefusedError):
                     raise
                 log.append(UNDOING, step.name, str(error))
                 break
@@ -169,9 +169,9 @@ def run__logs_before_it_undoes(steps, log):
     return UNDONE
 
 
-@wrong(saga, feedback="except (RefusedError, retries.CallError) as error")
+@wrong(saga, feedback="except (ServiceRefusedError, retries.CallError) as error")
 def run__turns_back_on_refusals_only(steps, log):
-    error, step = _forward(steps, log, RefusedError)
+    error, step = _forward(steps, log, ServiceRefusedError)
     if error is None:
         return DONE
     if step is not None:
@@ -179,9 +179,9 @@ def run__turns_back_on_refusals_only(steps, log):
     return _back(steps, log)
 
 
-@wrong(saga, feedback="except (RefusedError, retries.CallError) as error")
+@wrong(saga, feedback="except (ServiceRefusedError, retries.CallError) as error")
 def run__knows_one_kind_of_silence(steps, log):
-    error, step = _forward(steps, log, (RefusedError, NoAnswerError))
+    error, step = _forward(steps, log, (ServiceRefusedError, NoAnswerError))
     if error is None:
         return DONE
     if step is not None:
@@ -196,7 +196,7 @@ def run__turns_back_from_what_can_not_be_undone(steps, log):
         for step in steps[sum(entry.kind == DID for entry in entries) :]:
             try:
                 step.act()
-            except (RefusedError, retries.CallError) as error:
+            except (ServiceRefusedError, retries.CallError) as error:
                 log.append(UNDOING, step.name, str(error))
                 break
             log.append(DID, step.name)
@@ -212,7 +212,7 @@ def run__waits_for_a_refused_step(steps, log):
         for step in steps[sum(entry.kind == DID for entry in entries) :]:
             try:
                 step.act()
-            except (RefusedError, retries.CallError) as error:
+            except (ServiceRefusedError, retries.CallError) as error:
                 if step.undo is None:
                     raise
                 log.append(UNDOING, step.name, str(error))
@@ -228,8 +228,8 @@ def run__forgets_that_it_has_turned_back(steps, log):
     for step in steps[sum(entry.kind == DID for entry in log.entries()) :]:
         try:
             step.act()
-        except (RefusedError, retries.CallError) as error:
-            if step.undo is None and not isinstance(error, RefusedError):
+        except (ServiceRefusedError, retries.CallError) as error:
+            if step.undo is None and not isinstance(error, ServiceRefusedError):
                 raise
             log.append(UNDOING, step.name, str(error))
             return _back(steps, log)
@@ -253,7 +253,7 @@ def run__goes_on_when_a_compensation_is_silent(steps, log):
     return UNDONE
 
 
-@wrong(saga, feedback="catch RefusedError and CallError, no more")
+@wrong(saga, feedback="catch ServiceRefusedError and CallError, no more")
 def run__takes_a_bug_for_a_refusal(steps, log):
     error, step = _forward(steps, log, Exception)
     if error is None:

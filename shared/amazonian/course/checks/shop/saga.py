@@ -6,7 +6,7 @@ from amazonian.course.evidence import Answer, call, fail, given, scenario
 from amazonian.course.rules import RulesFor
 from amazonian.resilience.retries import TimedOutError
 from amazonian.shop import saga_crashes
-from amazonian.shop.calls import NoAnswerError, RefusedError
+from amazonian.shop.calls import NoAnswerError, ServiceRefusedError
 from amazonian.shop.saga import DONE, UNDOING, UNDONE, Entry, Step, SupersededError
 from amazonian.shop.saga_bench import AFTER, BEFORE, LATE, REFUSES, Design, Fault
 
@@ -176,7 +176,7 @@ class _Story:
             raise fail(f"what happened: {came}", expected or "nothing", look)
 
 
-REFUSED, SILENCE = RefusedError(402, "declined"), NoAnswerError("no answer")
+REFUSED, SILENCE = ServiceRefusedError(402, "declined"), NoAnswerError("no answer")
 
 
 @about.rule("run")
@@ -224,7 +224,9 @@ def so_does_silence_where_it_can_be_undone(run):
     """No answer (any CallError) from a step that can be undone turns the saga back as well."""
     for error in (SILENCE, TimedOutError("late")):
         story = _Story("a b c").begins({"b": error})
-        story.run(run).equals(UNDONE, look="except (RefusedError, retries.CallError) as error")
+        story.run(run).equals(
+            UNDONE, look="except (ServiceRefusedError, retries.CallError) as error"
+        )
         story.is_told("a, log did a, b, log undoing b, undo b, log undid b, undo a, log undid a")
 
 
@@ -284,7 +286,9 @@ def a_compensation_is_made_again_until_it_is_answered(run):
 def other_errors_go_through(run):
     """An error that is neither a refusal nor silence goes through and changes nothing."""
     story = _Story("a b").begins({"b": ZeroDivisionError("a bug")})
-    story.run(run).raises(ZeroDivisionError, look="catch RefusedError and CallError, no more")
+    story.run(run).raises(
+        ZeroDivisionError, look="catch ServiceRefusedError and CallError, no more"
+    )
     story.is_told("a, log did a, b")
     story = _Story("a b").begins({"log did a": SupersededError("another process carries it on")})
     story.run(run).raises(SupersededError, look="another process has this saga: leave it alone")
@@ -347,7 +351,7 @@ about.hints(
         for step in steps[…:]:
             try:
                 step.act()
-            except (RefusedError, retries.CallError) as error:
+            except (ServiceRefusedError, retries.CallError) as error:
                 if step.undo is None and not isinstance(error, …):
                     raise
                 log.append(UNDOING, …, …)
