@@ -128,9 +128,9 @@ def run(steps: Sequence[Step], log: Log) -> str:
 
     - Forward, unless the log says that the saga turns back: act, then log `DID`, for each step
       that the log does not have.
-    - If a step raises ``ServiceRefusedError``, or ``CallError`` (no answer) and it can be undone, the
-      saga turns back: log `UNDOING`, with the step's name and the error's text, *before* the first
-      compensation, so that no later process goes forward again.
+    - If a step raises ``ServiceRefusedError``, or ``CallError`` (no answer) and it can be undone,
+      the saga turns back: log `UNDOING`, with the step's name and the error's text, *before* the
+      first compensation, so that no later process goes forward again.
     - Back: for each of the :func:`compensations`, undo, then log `UNDID`.
 
     Returns:
