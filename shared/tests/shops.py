@@ -156,7 +156,7 @@ class Buyers:
     def _checkout(self, call: calls.Call, checkout: str, user: str, card: str) -> int:
         try:
             told = call("PUT", f"/checkouts/{checkout}", {"user": user, "card": card})
-        except calls.RefusedError as refused:
+        except calls.ServiceRefusedError as refused:
             return refused.status
         if told["state"] == "pending":
             raise calls.NoAnswerError("not decided yet")

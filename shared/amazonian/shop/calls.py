@@ -21,7 +21,7 @@ class Call(Protocol):
     def __call__(self, method: str, path: str, body: Any = None) -> Any: ...
 
 
-class RefusedError(Exception):
+class ServiceRefusedError(Exception):
     """The service said no (4xx): it has done nothing, and the same request can't help."""
 
     def __init__(self, status: int, title: str, detail: str = ""):
@@ -37,7 +37,7 @@ def answer(status: int, body: Any) -> Any:
     """The body of a good reply.
 
     Raises:
-        RefusedError: the status is 4xx.
+        ServiceRefusedError: the status is 4xx.
         NoAnswerError: it is 5xx.
     """
     if status < 400:
@@ -45,7 +45,7 @@ def answer(status: int, body: Any) -> Any:
     told = body if isinstance(body, dict) else {}
     title, detail = str(told.get("title", "")), str(told.get("detail", ""))
     if status < 500:
-        raise RefusedError(status, title, detail)
+        raise ServiceRefusedError(status, title, detail)
     raise NoAnswerError(f"{status} {title}")
 
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from amazonian.resilience import retries, web
+from amazonian.resilience import retries
 from amazonian.resilience.database import Database
-from amazonian.resilience.web import ProblemError, Reply, Request, Route
 from amazonian.shop import lines as lines_of
-from amazonian.shop import orders, saga
-from amazonian.shop.calls import Call, RefusedError
+from amazonian.shop import orders, saga, web
+from amazonian.shop.calls import Call, ServiceRefusedError
 from amazonian.shop.lines import Line
 from amazonian.shop.monolith import EmptyCartError
 from amazonian.shop.saga import DatabaseLog, Step
+from amazonian.shop.web import ProblemError, Reply, Request, Route
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def ask_for(call: Call, checkout: str, user: str, card: str) -> Purchase:
 
     Raises:
         EmptyCartError: nothing is in the cart.
-        RefusedError: the catalogue no longer has an article.
+        ServiceRefusedError: the catalogue no longer has an article.
         CallError: no answer.
     """
     found = call("GET", f"/carts/{quote(user, safe='')}")
@@ -120,7 +120,7 @@ class Checkouts:
 
         Raises:
             EmptyCartError: nothing is in the cart.
-            RefusedError: the catalogue no longer has an article.
+            ServiceRefusedError: the catalogue no longer has an article.
             CallError: the cart or a price can't be read now; nothing was begun.
         """
         with self._alone_with(checkout) as alone:
@@ -179,10 +179,14 @@ class Checkouts:
         lines = tuple(Line(**line) for line in json.loads(written))
         return Purchase(checkout, user, card, lines, total), outcome
 
+    def log_of(self, checkout: str) -> list[saga.Entry]:
+        """What a checkout has done so far, oldest first."""
+        return DatabaseLog(self._database, checkout).entries()
+
     def why(self, checkout: str) -> str:
         """Why a checkout turned back; empty if it did not."""
-        entries = DatabaseLog(self._database, checkout).entries()
-        return next((f"{e.step}: {e.why}" for e in entries if e.kind == saga.UNDOING), "")
+        turned = [entry for entry in self.log_of(checkout) if entry.kind == saga.UNDOING]
+        return f"{turned[0].step}: {turned[0].why}" if turned else ""
 
     def _begin(self, purchase: Purchase) -> None:
         """Keep the purchase before its first step; one that is there already stays as it is."""
@@ -249,7 +253,7 @@ def routes(checkouts: Checkouts) -> list[Route]:
         user, card = web.text(request.body, "user"), web.text(request.body, "card")
         try:
             return shown(checkout, checkouts.buy(checkout, user, card))
-        except RefusedError as refused:
+        except ServiceRefusedError as refused:
             raise ProblemError(409, refused.title, refused.detail) from None
         except retries.CallError as error:
             log.warning("%s: %s", checkout, error)

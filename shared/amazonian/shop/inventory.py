@@ -52,7 +52,7 @@ def reserve(transaction: Transaction, reservation: str, wanted: Sequence[Line]) 
     """Hold pieces for a checkout, all or none.
 
     Returns:
-        The reservation's state: held, or confirmed if it was that already.
+        How the reservation stands, held or (if it was that already) confirmed.
 
     Raises:
         OutOfStockError: some article has too few free pieces.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from amazonian.resilience.retries import CallError
 from amazonian.shop import calls
-from amazonian.shop.calls import Call, RefusedError
+from amazonian.shop.calls import Call, ServiceRefusedError
 
 WAITS_S = 30.0
 
@@ -29,18 +29,22 @@ class Load:
         url: of the shop.
         threads: how many send at the same time.
         each: how many lines each of them sends.
+        name: what their users' names begin with.
+
+    Attributes:
+        answered: the requests that have ended, in that order.
+        told: by user, the lines that were acknowledged.
     """
 
-    def __init__(self, url: str, threads: int = 4, each: int = 150):
+    def __init__(self, url: str, threads: int = 4, each: int = 150, name: str = "user"):
         self._call, self._each = calls.over_http(url), each
         self._change = threading.Condition()
-        self._threads = [
-            threading.Thread(target=self._fill, args=(f"user{n}",), daemon=True)
-            for n in range(threads)
-        ]
         self._begin_s = time.perf_counter()
         self.answered: list[Answered] = []
-        self.told: dict[str, list[str]] = {f"user{n}": [] for n in range(threads)}
+        self.told: dict[str, list[str]] = {f"{name}{n}": [] for n in range(threads)}
+        self._threads = [
+            threading.Thread(target=self._fill, args=(user,), daemon=True) for user in self.told
+        ]
 
     def now_s(self) -> float:
         """Seconds since the load began."""
@@ -52,7 +56,7 @@ class Load:
             try:
                 self._call("PUT", f"/carts/{user}/lines/{number}", {"quantity": 1})
                 self.told[user].append(f"{number}")
-            except (RefusedError, CallError):
+            except (ServiceRefusedError, CallError):
                 well = False
             with self._change:
                 self.answered.append(Answered(began_s, self.now_s() - began_s, well))

@@ -22,7 +22,7 @@ def checkout(transaction: Transaction, checkout_id: str, user: str, card: str) -
     """Buy what is in a cart, once for each id. A refusal undoes all of it: it is one transaction.
 
     Returns:
-        The order: id, state, total_cents.
+        The order's id, state and total_cents.
 
     Raises:
         EmptyCartError: nothing is in the cart.

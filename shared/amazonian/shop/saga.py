@@ -15,7 +15,7 @@ from typing import Protocol
 
 from amazonian.resilience import retries
 from amazonian.resilience.database import Database, Transaction
-from amazonian.shop.calls import RefusedError
+from amazonian.shop.calls import ServiceRefusedError
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS saga_log"
@@ -128,9 +128,9 @@ def run(steps: Sequence[Step], log: Log) -> str:
 
     - Forward, unless the log says that the saga turns back: act, then log `DID`, for each step
       that the log does not have.
-    - If a step raises ``RefusedError``, or ``CallError`` (no answer) and it can be undone, the
-      saga turns back: log `UNDOING`, with the step's name and the error's text, *before* the first
-      compensation, so that no later process goes forward again.
+    - If a step raises ``ServiceRefusedError``, or ``CallError`` (no answer) and it can be undone,
+      the saga turns back: log `UNDOING`, with the step's name and the error's text, *before* the
+      first compensation, so that no later process goes forward again.
     - Back: for each of the :func:`compensations`, undo, then log `UNDID`.
 
     Returns:
@@ -147,8 +147,8 @@ def run(steps: Sequence[Step], log: Log) -> str:
         for step in steps[done:]:
             try:
                 step.act()
-            except (RefusedError, retries.CallError) as error:
-                if step.undo is None and not isinstance(error, RefusedError):
+            except (ServiceRefusedError, retries.CallError) as error:
+                if step.undo is None and not isinstance(error, ServiceRefusedError):
                     raise
                 log.append(UNDOING, step.name, str(error))
                 break

@@ -13,10 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from amazonian.resilience import web
 from amazonian.resilience.database import Row, Transaction
-from amazonian.shop import calls, carts, catalogue, checkout, inventory, monolith, saga
-from amazonian.shop.calls import NoAnswerError, RefusedError
+from amazonian.shop import calls, carts, catalogue, checkout, inventory, monolith, saga, web
+from amazonian.shop.calls import NoAnswerError, ServiceRefusedError
 
 T = TypeVar("T")
 
@@ -173,7 +172,7 @@ class Bench:
                 self._at_the_end()
         except BrokenPromiseError as broken:
             return Life(str(broken), self._points)
-        except RefusedError as refused:
+        except ServiceRefusedError as refused:
             return Life(f"no compensation is refused: {refused}", self._points)
         return Life("", self._points)
 
@@ -234,7 +233,7 @@ class Bench:
         left = tuple(other for other in self._disk.faults if other is not fault)
         self._disk = replace(self._disk, faults=left)
         if fault.kind == REFUSES:
-            raise RefusedError(409, f"{name}: no")
+            raise ServiceRefusedError(409, f"{name}: no")
         if fault.kind == AFTER:
             self._act(method, path, body)
         if fault.kind == LATE:
@@ -253,7 +252,7 @@ class Bench:
         if not self._design.services_remember:
             for forgotten in _FORGET:
                 self._shop.execute(forgotten)
-        with suppress(RefusedError):
+        with suppress(ServiceRefusedError):
             self._app(method, path, json.loads(body))
 
     # The promises.

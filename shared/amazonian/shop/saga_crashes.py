@@ -64,9 +64,9 @@ class Explored:
     """
 
     scenarios: int = 0
-    histories: Counter[int] = field(default_factory=Counter)
+    histories: dict[int, int] = field(default_factory=Counter)
     processes: int = 0
-    broken: Counter[str] = field(default_factory=Counter)
+    broken: dict[str, int] = field(default_factory=Counter)
     first: str = ""
 
 

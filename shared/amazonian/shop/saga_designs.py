@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from amazonian.shop import saga
-from amazonian.shop.calls import NoAnswerError, RefusedError
+from amazonian.shop.calls import NoAnswerError, ServiceRefusedError
 from amazonian.shop.saga_bench import Design
 
 
@@ -20,7 +20,7 @@ def _forward(steps: Sequence[saga.Step], log: saga.Log) -> saga.Entry | None:
     for step in steps[sum(entry.kind == saga.DID for entry in entries) :]:
         try:
             step.act()
-        except (RefusedError, NoAnswerError) as error:
+        except (ServiceRefusedError, NoAnswerError) as error:
             if step.undo is None and isinstance(error, NoAnswerError):
                 raise
             return saga.Entry(saga.UNDOING, step.name, str(error))

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amazonian.resilience import web
 from amazonian.resilience.database import Database, open_database
-from amazonian.shop import calls, carts, catalogue, inventory, monolith, payment_stub
-from amazonian.shop.calls import Call, RefusedError
+from amazonian.shop import calls, carts, catalogue, inventory, monolith, payment_stub, web
+from amazonian.shop.calls import Call, ServiceRefusedError
 from amazonian.shop.lines import Line
 from amazonian.shop.saga_bench import Memory
 
@@ -42,7 +41,7 @@ def free(shop: Call, sku: str) -> tuple[int, int]:
 
 
 def refused(call: Call, method: str, path: str, body: object = None) -> int:
-    with pytest.raises(RefusedError) as error:
+    with pytest.raises(ServiceRefusedError) as error:
         call(method, path, body)
     return error.value.status
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from crew import Gate, in_threads
 
-from amazonian.resilience import retries, web
+from amazonian.resilience import retries
 from amazonian.resilience.database import Database, open_database
-from amazonian.shop import calls, checkout, monolith, saga, saga_crashes, saga_designs
-from amazonian.shop.calls import NoAnswerError, RefusedError
+from amazonian.shop import calls, checkout, monolith, saga, saga_crashes, saga_designs, web
+from amazonian.shop.calls import NoAnswerError, ServiceRefusedError
 from amazonian.shop.saga import DID, UNDID, UNDOING, DatabaseLog, Entry, Step, SupersededError
 
 # --- the steps and the log
@@ -56,7 +56,7 @@ def test_it_carries_on_after_the_last_step_that_is_logged() -> None:
     assert diary.happened == ["b", "log did b"]
 
 
-@pytest.mark.parametrize("error", [RefusedError(409, "no"), NoAnswerError("silence")])
+@pytest.mark.parametrize("error", [ServiceRefusedError(409, "no"), NoAnswerError("silence")])
 def test_it_says_that_it_turns_back_before_it_undoes_last_step_first(error: Exception) -> None:
     diary = Diary()
     diary.failures["b"] = error
@@ -91,7 +91,7 @@ def test_a_step_without_compensation_waits_for_its_answer() -> None:
 
 def test_a_compensation_without_answer_is_made_again_later() -> None:
     diary = Diary()
-    diary.failures |= {"b": RefusedError(402, "no"), "undo a": NoAnswerError("silence")}
+    diary.failures |= {"b": ServiceRefusedError(402, "no"), "undo a": NoAnswerError("silence")}
     with pytest.raises(NoAnswerError):
         saga.run(diary.steps("a", "b"), diary)
     assert saga.run(diary.steps("a", "b"), diary) == saga.UNDONE
@@ -188,9 +188,9 @@ def test_the_checkout_answers_as_the_monolith_does(
     assert bought("GET", "/checkouts/c1") == placed
     assert shop("GET", "/checkouts/c1") == placed
     assert shop("GET", "/carts/ada")["lines"] == []
-    with pytest.raises(RefusedError, match="422 The cart is empty"):
+    with pytest.raises(ServiceRefusedError, match="422 The cart is empty"):
         bought("PUT", "/checkouts/c2", BUY)
-    with pytest.raises(RefusedError, match="404"):
+    with pytest.raises(ServiceRefusedError, match="404"):
         bought("GET", "/checkouts/c2")
 
 
@@ -199,10 +199,10 @@ def test_a_refused_checkout_is_undone_and_says_why(
 ) -> None:
     shop = a_shop(tmp_path, closing)
     bought = service(database, shop)
-    with pytest.raises(RefusedError, match="authorise payment: 402 Payment declined"):
+    with pytest.raises(ServiceRefusedError, match="authorise payment: 402 Payment declined"):
         bought("PUT", "/checkouts/c1", BUY | {"card": "declined"})
     assert shop("GET", "/inventory/stock/book") == {"sku": "book", "free": 3, "held": 0}
-    with pytest.raises(RefusedError, match="409 The checkout was undone"):
+    with pytest.raises(ServiceRefusedError, match="409 The checkout was undone"):
         bought("GET", "/checkouts/c1")
     assert bought("PUT", "/checkouts/c2", BUY)["state"] == "placed"
 
@@ -212,7 +212,7 @@ def test_an_article_that_has_gone_is_a_refusal_and_begins_nothing(
 ) -> None:
     shop = a_shop(tmp_path, closing)
     shop("PUT", "/carts/ada/lines/gone", {"quantity": 1})
-    with pytest.raises(RefusedError, match="409 No such product"):
+    with pytest.raises(ServiceRefusedError, match="409 No such product"):
         service(database, shop)("PUT", "/checkouts/c1", BUY)
     assert checkout.Checkouts(database, shop).pending() == []
 
@@ -288,7 +288,7 @@ def test_patient_calls_are_repeated_when_no_answer_comes_and_only_then() -> None
     def shaky(method: str, path: str, body: object = None) -> str:
         asked.append(path)
         if path == "/no":
-            raise RefusedError(404, "no")
+            raise ServiceRefusedError(404, "no")
         if len(asked) < 3:
             raise NoAnswerError("silence")
         return "here"
@@ -297,6 +297,6 @@ def test_patient_calls_are_repeated_when_no_answer_comes_and_only_then() -> None
     call = calls.patient(shaky, retries.Client(policy))
     assert call("GET", "/yes") == "here"
     assert len(asked) == 3
-    with pytest.raises(RefusedError):
+    with pytest.raises(ServiceRefusedError):
         call("GET", "/no")
     assert len(asked) == 4
