@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from amazonian.resilience.database import Row, Transaction
-from amazonian.shop import calls, carts, catalogue, checkout, inventory, monolith, saga, web
+from amazonian.resilience import web
+from amazonian.shop import calls, carts, catalogue, checkout, inventory, monolith, saga
 from amazonian.shop.calls import NoAnswerError, ServiceRefusedError
 
 T = TypeVar("T")
