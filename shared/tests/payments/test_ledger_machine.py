@@ -124,17 +124,20 @@ class Shop(RuleBasedStateMachine):
     @rule(choice=CHOICES)
     def a_mistake_is_reversed(self, choice) -> None:
         original = self.journal[choice % len(self.journal)]
-        opposite = tuple(-posting for posting in original.postings)
+        if original.id not in self.reversed:
+            self.reverse(original, InsufficientFundsError)
+
+    @precondition(lambda self: self.reversed)
+    @rule(choice=CHOICES)
+    def a_mistake_is_reversed_again(self, choice) -> None:
+        known = [entry for entry in self.journal if entry.id in self.reversed]
+        self.reverse(known[choice % len(known)], AlreadyReversedError)
+
+    def reverse(self, original: Entry, refusal: type[Exception]) -> None:
         undo = f"{next(self.numbers)}"
-        refused = (
-            AlreadyReversedError
-            if original.id in self.reversed
-            else InsufficientFundsError
-            if self.overdraws(opposite)
-            else None
-        )
-        if refused:
-            with pytest.raises(refused):
+        opposite = tuple(-posting for posting in original.postings)
+        if original.id in self.reversed or self.overdraws(opposite):
+            with pytest.raises(refusal):
                 self.database.write(lambda t: ledger.reverse(t, original.id, undo, 0.0))
         else:
             self.note(self.database.write(lambda t: ledger.reverse(t, original.id, undo, 0.0)))
