@@ -72,7 +72,16 @@ def reconcile(folder: Path) -> None:
         found.check_totals()
     report.write_page(folder / f"{found.name}.txt", found)
     took_s = time.perf_counter() - begin
-    print(json.dumps({"s": took_s, "cpu": time.process_time()-begin_cpu, "kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, "before": before}))
+    print(
+        json.dumps(
+            {
+                "s": took_s,
+                "cpu": time.process_time() - begin_cpu,
+                "kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+                "before": before,
+            }
+        )
+    )
     database.close()
 
 
@@ -80,13 +89,25 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--reconcile"]:
         reconcile(Path(sys.argv[2]))
     else:
-      for n in LENGTHS:
-        with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv)>1 else ".") as inner:
-            t=time.time()
-            e=make(Path(inner), n)
-            print("made", time.time()-t)
-            print(subprocess.run([sys.executable, __file__, "--reconcile", inner], capture_output=True, text=True))
-            import csv
-            rows = Counter(f"{r['kind']} {r['reference']}" for r in csv.DictReader(open(Path(inner)/"reconciliation-2026-07-28.csv")))
-            print(e==rows, len(e), len(rows))
-            print((Path(inner)/"reconciliation-2026-07-28.txt").read_text()[:3000])
+        for n in LENGTHS:
+            with tempfile.TemporaryDirectory(
+                dir=sys.argv[1] if len(sys.argv) > 1 else "."
+            ) as inner:
+                t = time.time()
+                e = make(Path(inner), n)
+                print("made", time.time() - t)
+                print(
+                    subprocess.run(
+                        [sys.executable, __file__, "--reconcile", inner],
+                        capture_output=True,
+                        text=True,
+                    )
+                )
+                import csv
+
+                rows = Counter(
+                    f"{r['kind']} {r['reference']}"
+                    for r in csv.DictReader(open(Path(inner) / "reconciliation-2026-07-28.csv"))
+                )
+                print(e == rows, len(e), len(rows))
+                print((Path(inner) / "reconciliation-2026-07-28.txt").read_text()[:3000])

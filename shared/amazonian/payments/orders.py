@@ -1,7 +1,7 @@
 """Payment orders: what each has come to, written down before every next step.
 
 A payment event becomes one *payment order* for each seller, because each of them is paid, and may
-be refunded, on its own. An order is a small state machine:
+be refunded, on its own. An order is a small state machine::
 
     created → authorising → captured → settled
                   ↕     ↘         ↘       ↓

@@ -7,7 +7,7 @@ from amazonian.course.evidence import call
 from amazonian.course.rules import RulesFor
 from amazonian.payments.orders import PaymentOrder, State
 from amazonian.payments.provider import Captured, Declined, Refunded, RefundRefused
-from amazonian.payments.webhooks import News, SignatureError, signature
+from amazonian.payments.webhooks import News, WebhookSignatureError, signature
 
 about = RulesFor("amazonian.payments.webhooks")
 
@@ -62,16 +62,16 @@ def a_false_signature_is_refused(verify):
         f"t={SENT_S},v1=",
         f"t={SENT_S}",
     ):
-        _verify(verify, header).raises(SignatureError, look)
+        _verify(verify, header).raises(WebhookSignatureError, look)
 
 
 @about.rule("verify")
 def anything_in_the_header_is_refused_clearly(verify):
-    """A header without a time, or with anything in it, raises SignatureError and nothing else."""
+    """A header without a time, or with anything in it, raises WebhookSignatureError only."""
     for header in ("", "t", ",,,", "=", f"v1={_v1()}", f"t=,v1={_v1()}", f"t=now,v1={_v1()}",
                    f"t=-{SENT_S},v1={_v1()}", f"t={SENT_S},v1=é"):  # fmt: skip
         _verify(verify, header).raises(
-            SignatureError,
+            WebhookSignatureError,
             look="anybody may send a header: int() of a text that is no number raises ValueError, "
             "and compare_digest takes ASCII texts or bytes",
         )
@@ -83,9 +83,9 @@ def an_old_one_is_refused(verify):
     header = f"t={SENT_S},v1={_v1()}"
     look = "now_s - tolerance_s against the header's own time"
     _verify(verify, header, SENT_S + 300.0).equals(None, look)
-    _verify(verify, header, SENT_S + 301.0).raises(SignatureError, look)
+    _verify(verify, header, SENT_S + 301.0).raises(WebhookSignatureError, look)
     _verify(verify, header, SENT_S + 10.0, tolerance_s=10.0).equals(None, look)
-    _verify(verify, header, SENT_S + 11.0, tolerance_s=10.0).raises(SignatureError, look)
+    _verify(verify, header, SENT_S + 11.0, tolerance_s=10.0).raises(WebhookSignatureError, look)
     _verify(verify, header, SENT_S - 5.0).equals(None, look="the PSP's clock may be ahead of ours")
 
 
@@ -99,10 +99,10 @@ about.hints(
     """
     fields = [field.partition("=")[::2] for field in header.split(",")]
     times = [value for name, value in fields if name == "t" and value.is…()]
-    if not times: raise SignatureError(…)
+    if not times: raise WebhookSignatureError(…)
     expected = signature(payload, int(times[0]), …).encode()
     if not any(hmac.compare_digest(expected, value.encode()) for name, value in fields if …): …
-    if int(times[0]) < …: raise SignatureError(…)
+    if int(times[0]) < …: raise WebhookSignatureError(…)
     """,
 )
 
