@@ -31,7 +31,7 @@ class ProcessFailedError(Exception):
 
 
 def kill_for_real(number: int, design: Design | None = None) -> Run:
-    """Live through the day of :mod:`scenario`, with SIGKILL at a point of the first process.
+    """Live through the day of ``scenario``, with SIGKILL at a point of the first process.
 
     Args:
         number: the point's, as ``crashes.explore`` counts them.
