@@ -16,11 +16,10 @@ class FreshKey(Executor):
     """A new idempotency key for each attempt, so that the PSP can't know a repetition."""
 
     def begin(self, order: PaymentOrder, state: State) -> PaymentOrder:
-        """Begin a round; see the class."""
         return super().begin(replace(order, key_generation=order.key_generation + 1), state)
 
     def resolve(self, order: PaymentOrder) -> PaymentOrder:
-        """Find out what became of an order; see the class."""
+        """Charge, without a question."""
         return self.attempt(order)
 
 
@@ -28,7 +27,6 @@ class WalletFirst(Executor):
     """The wallet in one commit, and the order's state with the journal in a second one."""
 
     def conclude(self, order: PaymentOrder, outcome: Outcome) -> PaymentOrder:
-        """Write down what follows; see the class."""
         if not isinstance(outcome, Captured):
             return super().conclude(order, outcome)
         now_s = self.clock.now_s()
@@ -51,7 +49,6 @@ class LegByLeg(Executor):
     """The entry's debit with the order's state in one commit, its credits in a second one."""
 
     def conclude(self, order: PaymentOrder, outcome: Outcome) -> PaymentOrder:
-        """Write down what follows; see the class."""
         if not isinstance(outcome, Captured):
             return super().conclude(order, outcome)
         now_s = self.clock.now_s()
@@ -79,7 +76,6 @@ class TimeoutMeansNo(Executor):
     """No answer is taken for a no, although the PSP may have acted."""
 
     def conclude(self, order: PaymentOrder, outcome: Outcome) -> PaymentOrder:
-        """Write down what follows; see the class."""
         if isinstance(outcome, Unknown) and order.state is State.AUTHORISING:
             outcome = Declined("timeout", outcome.reason)
         return super().conclude(order, outcome)
@@ -89,11 +85,9 @@ class StateAfterwards(Executor):
     """Nothing is written before the call: after a crash the order looks as if nothing was sent."""
 
     def begin(self, order: PaymentOrder, state: State) -> PaymentOrder:
-        """Begin a round; see the class."""
         return order
 
     def conclude(self, order: PaymentOrder, outcome: Outcome) -> PaymentOrder:
-        """Write down what follows; see the class."""
         if order.state in (State.CREATED, State.UNKNOWN):
             order = super().begin(order, State.AUTHORISING)
         return super().conclude(order, outcome)
@@ -103,7 +97,6 @@ class SameKeyForEver(Executor):
     """The same idempotency key even after the PSP has kept a failure under it."""
 
     def conclude(self, order: PaymentOrder, outcome: Outcome) -> PaymentOrder:
-        """Write down what follows; see the class."""
         if isinstance(outcome, Unknown):
             outcome = replace(outcome, key_spent=False)
         return super().conclude(order, outcome)
@@ -113,5 +106,5 @@ class NeverAsks(Executor):
     """After a crash it charges again, trusting that the PSP still knows the key."""
 
     def resolve(self, order: PaymentOrder) -> PaymentOrder:
-        """Find out what became of an order; see the class."""
+        """Charge, without a question."""
         return self.attempt(order)

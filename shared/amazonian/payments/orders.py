@@ -4,8 +4,8 @@ A payment event becomes one *payment order* for each seller, because each of the
 be refunded, on its own. An order is a small state machine::
 
     created → authorising → captured → settled
-                  ↕     ↘         ↘       ↓
-               unknown → declined  refunding → refunded
+                  ↕      ↘         ↘     ↓
+               unknown → declined   refunding → refunded
 
 Whoever wants to do something to an order first writes down what, and only then does it. After a
 crash the state says what may have happened and what certainly has not.
