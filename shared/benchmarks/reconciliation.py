@@ -21,10 +21,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
-from amazonian.payments import entries, nightly, report, store, synthetic
+from amazonian.payments import nightly, report, store, synthetic
 from amazonian.payments.reconciliation import Kind, Line, Night
 from amazonian.resilience.database import open_database
 

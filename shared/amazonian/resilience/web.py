@@ -165,7 +165,7 @@ class App:
     async def _answer(self, scope: dict, receive: Any) -> Reply:
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
         raw = await read_body(headers, receive)
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        query = parse_query(scope["query_string"].decode("latin-1"))
         path = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
         request = Request(
             scope["method"], path, query=query, headers=headers, body=read_json(raw), raw=raw
@@ -197,6 +197,11 @@ def problem_reply(problem: ProblemError) -> Reply:
         headers["connection"] = "close"  # the rest of the body is not read
     body = {"title": problem.title, "status": problem.status, "detail": problem.detail}
     return Reply(problem.status, body, headers)
+
+
+def parse_query(query: str) -> dict[str, str]:
+    """What stands after a URL's question mark, by name; the last of a name counts."""
+    return dict(parse_qsl(query, keep_blank_values=True))
 
 
 def read_json(body: bytes) -> Any:
