@@ -3,9 +3,16 @@
 The file is read to its end and sorted before anything is compared, so a mistake anywhere in it
 leaves everything as it was. What follows is written in small commits, each of which can be
 repeated: a run that was killed is started again, and one that has ended changes nothing any more.
+
+A scheduler starts it after midnight, and a person reads what it prints::
+
+    python -m amazonian.payments.nightly --database payments.db --file 2026-07-28.csv \\
+        --day 2026-07-28 --folder reports
 """
 
+import argparse
 import hashlib
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import partial
@@ -225,3 +232,27 @@ def _close(t: Transaction, night: Night, digest: str, found: Report) -> None:
         "INSERT INTO reconciled_nights VALUES (?, ?, ?, ?)",
         (str(night.day), digest, found.counts[Kind.MATCHED], found.breaks),
     )
+
+
+def main() -> None:
+    """The command line: reconcile one night, and print its report."""
+    from amazonian.payments.store import open_store  # not above: its tables are also this module's
+
+    parser = argparse.ArgumentParser(prog="python -m amazonian.payments.nightly")
+    parser.add_argument("--database", required=True, help="SQLite file or postgresql:// DSN")
+    parser.add_argument("--file", required=True, type=Path, help="the PSP's settlement file")
+    parser.add_argument("--day", required=True, type=date.fromisoformat, help="as in 2026-07-28")
+    parser.add_argument("--folder", required=True, type=Path, help="where reports are kept")
+    chosen = parser.parse_args()
+    database = open_store(chosen.database)
+    try:
+        found = reconcile(database, chosen.file, Night(chosen.day), chosen.folder)
+    except (SettlementFileError, NightOrderError, NightClosedError, ConcurrentRunError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    finally:
+        database.close()
+    print(report.page(found), end="")
+
+
+if __name__ == "__main__":
+    main()
