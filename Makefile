@@ -36,6 +36,9 @@ bench: $(VENV)/.installed $(VENV)/.installed-clients
 	@$(VENV)/clients/bin/python shared/benchmarks/coding.py
 	@$(BIN)/python shared/benchmarks/datastore.py
 	@$(BIN)/python shared/benchmarks/s3.py
+	@$(BIN)/python shared/benchmarks/transfers.py
+	@$(BIN)/python shared/benchmarks/reconciliation.py
+	@$(BIN)/python shared/benchmarks/payment_crashes.py
 
 # Make labs/ and solutions/ anew from labs/src/ and the package.
 labs: $(VENV)/.installed
