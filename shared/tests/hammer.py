@@ -12,13 +12,8 @@ import threading
 from collections import Counter
 
 from amazonian.payments import ledger
-from amazonian.payments.ledger import (
-    AlreadyReversedError,
-    Entry,
-    EntryConflictError,
-    InsufficientFundsError,
-    Posting,
-)
+from amazonian.payments.ledger import AlreadyReversedError, Entry, EntryConflictError, Posting
+from amazonian.payments.wallets import InsufficientFundsError
 from amazonian.resilience.database import open_database
 
 PROCESSES, THREADS = 4, 16

@@ -133,7 +133,7 @@ def waits_for(order: PaymentOrder, news: News) -> bool:
     - ``RefundRefused``, with that key, is news for an order that is refunding or refunded: the
       buyer's bank may send a refund back.
 
-    In any other state the event comes late, or again.
+    No other outcome is news. In any other state the event comes late, or again.
     """
     charging = order.state in (State.AUTHORISING, State.UNKNOWN)
     match news.outcome:

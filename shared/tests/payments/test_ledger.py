@@ -16,7 +16,6 @@ from amazonian.payments.ledger import (
     AlreadyReversedError,
     Entry,
     EntryConflictError,
-    InsufficientFundsError,
     Posting,
     UnbalancedError,
     UnknownEntryError,
@@ -24,6 +23,7 @@ from amazonian.payments.ledger import (
     imbalance,
 )
 from amazonian.payments.money import UnknownCurrencyError
+from amazonian.payments.wallets import InsufficientFundsError
 from amazonian.resilience.database import open_database
 
 REFUSED = (

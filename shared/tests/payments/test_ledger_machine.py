@@ -23,10 +23,10 @@ from amazonian.payments.ledger import (
     AlreadyReversedError,
     Entry,
     EntryConflictError,
-    InsufficientFundsError,
     Posting,
     UnbalancedError,
 )
+from amazonian.payments.wallets import InsufficientFundsError
 from amazonian.resilience.database import open_database
 
 AMOUNTS = st.integers(1, 1000)

@@ -1,5 +1,6 @@
 """The night: every mistake found and no other, each payout booked once, whatever happens to it."""
 
+import contextlib
 import csv
 import re
 import subprocess
@@ -17,6 +18,7 @@ from amazonian.payments import (
     nightly,
     orders,
     refunds,
+    report,
     scenario,
     store,
     synthetic,
@@ -26,6 +28,7 @@ from amazonian.payments import (
 from amazonian.payments.ledger import Entry, Posting
 from amazonian.payments.memory import MemoryDatabase
 from amazonian.payments.nightly import (
+    ConcurrentRunError,
     NightClosedError,
     NightOrderError,
 )
@@ -522,6 +525,81 @@ def test_what_a_killed_run_kept_open_is_forgotten_by_the_next_one(small, monkeyp
     small.reconcile(0)
     sides = small.database.read("SELECT DISTINCT side FROM open_breaks")
     assert sides == [(nightly.OURS,)]
+
+
+class Interrupted(Mortal):
+    """A database; at a certain moment somebody else does something with it."""
+
+    def __init__(self, database, at, do):
+        super().__init__(database, at)
+        self.do = do
+
+    def moment(self):
+        if next(self.moments) == self.dies_at:
+            self.do()
+
+
+@pytest.fixture
+def interrupted(small, monkeypatch):
+    """Run the first night; at each moment in turn do something else, and tell what came of it."""
+    monkeypatch.setattr(nightly, "PAIRS_IN_ONE_COMMIT", 7)
+    before = small.database.serialize()
+
+    def outcomes(do):
+        small.reconcile(0, Interrupted(small.database, None, None))
+        moments = 2 * (2 + -(-small.expected[0].total() // 7))
+        for moment in range(moments):
+            small.database.deserialize(before)
+            try:
+                yield small.reconcile(0, Interrupted(small.database, moment, do))
+            except (ConcurrentRunError, NightClosedError) as error:
+                yield error
+
+    return outcomes
+
+
+def test_two_runs_of_one_file_at_once_end_as_one_would(small, interrupted):
+    small_before = small.database.serialize()
+    small.reconcile(0)
+    expected = content(small.database)
+    small.database.deserialize(small_before)
+    for _ in interrupted(lambda: small.reconcile(0)):
+        assert content(small.database) == expected
+
+
+def test_of_two_runs_with_different_files_the_one_that_closes_the_night_is_all_that_is_kept(
+    small, interrupted, tmp_path
+):
+    other, reports = tmp_path / "other.csv", tmp_path / "reports"
+    reports.mkdir()
+    other.write_text(f"{HEADER}\n{GOOD}\n")
+
+    def run_the_other():
+        with contextlib.suppress(NightClosedError):
+            nightly.reconcile(small.database, other, FIRST, reports)
+
+    ends = Counter()
+    for outcome in interrupted(run_the_other):
+        theirs = small.database.read("SELECT reference FROM open_breaks WHERE side = 'theirs'")
+        if isinstance(outcome, Exception):
+            assert theirs == [("charge:e-1",)]
+        else:
+            assert ("charge:e-1",) not in theirs
+        ends[type(outcome)] += 1
+    assert ends.keys() == {report.Report, ConcurrentRunError, NightClosedError}
+
+
+def test_a_run_whose_night_was_begun_by_another_one_that_died_is_noticed(small, interrupted):
+    """That one has thrown away what this one kept open, unless there was nothing yet."""
+
+    def begin_and_die():
+        with contextlib.suppress(Killed):
+            small.reconcile(0, Mortal(small.database, 1))
+
+    refused = [outcome for outcome in interrupted(begin_and_die) if isinstance(outcome, Exception)]
+    assert {type(error) for error in refused} == {ConcurrentRunError}
+    kept = len(small.database.read("SELECT * FROM open_breaks"))
+    assert small.reconcile(0).stay_open == kept > 0
 
 
 # --- the command line ----------------------------------------------------------------------------

@@ -8,13 +8,13 @@ from amazonian.payments.ledger import (
     AlreadyReversedError,
     Entry,
     EntryConflictError,
-    InsufficientFundsError,
     UnbalancedError,
     UnknownEntryError,
     check_reversal,
     imbalance,
     post,
 )
+from amazonian.payments.wallets import InsufficientFundsError
 from wrong_answers import wrong
 
 # --- imbalance
@@ -84,11 +84,24 @@ def reverse__posts_the_entry_again(t, entry_id, reversal_id, at_s):
     return again
 
 
-@wrong(ledger, feedback="Entry(id, description, postings, at_s, reverses)")
+@wrong(ledger, feedback="it says which entry is taken back, by its id")
 def reverse__does_not_say_what_it_reverses(t, entry_id, reversal_id, at_s):
     reversal = replace(_reversal(_find(t, entry_id), reversal_id, at_s), reverses=None)
     post(t, reversal)
     return reversal
+
+
+@wrong(ledger, feedback="it happens now, not when the original did")
+def reverse__keeps_the_time_of_the_original(t, entry_id, reversal_id, at_s):
+    original = _find(t, entry_id)
+    reversal = _reversal(original, reversal_id, original.at_s)
+    return reversal if post(t, reversal) else journal.find(t.execute, reversal_id)
+
+
+@wrong(ledger, feedback="it is the reversal's own, which you were given")
+def reverse__makes_an_id_of_its_own(t, entry_id, reversal_id, at_s):
+    reversal = _reversal(_find(t, entry_id), f"reversal:{entry_id}", at_s)
+    return reversal if post(t, reversal) else journal.find(t.execute, reversal.id)
 
 
 @wrong(ledger, feedback="append-only")
