@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from amazonian.payments import journal, wallets
 from amazonian.payments.journal import Entry, Posting, Read
+from amazonian.payments.journal import entries as entries
 from amazonian.resilience.database import Transaction
 
 SCHEMA: tuple[str, ...] = (*journal.SCHEMA, *wallets.SCHEMA)

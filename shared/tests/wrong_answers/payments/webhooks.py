@@ -1,6 +1,8 @@
 """Wrong answers to lab 3.2: whose a webhook is, and whether it is still news."""
 
 import hmac
+import json
+import re
 
 from amazonian.payments import provider, webhooks
 from amazonian.payments.orders import State
@@ -14,12 +16,20 @@ def _fields(header):
 
 
 def _time(header):
-    times = [value for name, value in _fields(header) if name == "t" and value.isdecimal()]
+    times = [
+        value
+        for name, value in _fields(header)
+        if name == "t" and re.fullmatch("[0-9]{1,15}", value)
+    ]
     return int(times[0]) if times else 0
 
 
 def _check(payload, header, secret, now_s, tolerance_s):
-    times = [value for name, value in _fields(header) if name == "t" and value.isdecimal()]
+    times = [
+        value
+        for name, value in _fields(header)
+        if name == "t" and re.fullmatch("[0-9]{1,15}", value)
+    ]
     if not times:
         raise WebhookSignatureError("no time")
     expected = signature(payload, int(times[0]), secret).encode()
@@ -87,6 +97,19 @@ def verify__refuses_clocks_that_are_ahead(payload, header, secret, now_s, tolera
     _check(payload, header, secret, now_s, tolerance_s)
     if int(dict(_fields(header))["t"]) > now_s:
         raise WebhookSignatureError("from the future")
+
+
+@wrong(webhooks, feedback="the payload is signed byte for byte, as it came")
+def verify__signs_what_it_has_parsed(payload, header, secret, now_s, tolerance_s=TOLERANCE_S):
+    _check(json.dumps(json.loads(payload)).encode(), header, secret, now_s, tolerance_s)
+
+
+@wrong(webhooks, feedback="anybody may send a header")
+def verify__takes_any_number_for_a_time(payload, header, secret, now_s, tolerance_s=TOLERANCE_S):
+    for name, value in _fields(header):
+        if name == "t" and value.isdigit():
+            int(value)
+    _check(payload, header, secret, now_s, tolerance_s)
 
 
 def _right(order, news):
