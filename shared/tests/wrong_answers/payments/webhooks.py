@@ -10,6 +10,8 @@ from amazonian.payments.provider import Captured, Declined, Refunded
 from amazonian.payments.webhooks import TOLERANCE_S, WebhookSignatureError, signature
 from wrong_answers import wrong
 
+TIME = re.compile("[0-9]{1,15}")
+
 
 def _fields(header):
     return [field.partition("=")[::2] for field in header.split(",")]
