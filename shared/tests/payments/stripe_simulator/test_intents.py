@@ -71,13 +71,19 @@ def test_a_part_can_be_captured_and_the_remainder_is_released(psp, pay):
     assert refused.value.code == "payment_intent_unexpected_state"
 
 
-@pytest.mark.parametrize("amount", [0, -1, 2001])
-def test_no_more_can_be_captured_than_is_authorised(psp, pay, amount):
+@pytest.mark.parametrize(("amount", "code"), [(0, None), (-1, None), (2001, "amount_too_large")])
+def test_no_more_can_be_captured_than_is_authorised(psp, pay, amount, code):
     intent = pay(capture_method="manual")
     with pytest.raises(stripe.InvalidRequestError) as refused:
         psp.v1.payment_intents.capture(intent.id, {"amount_to_capture": amount})
-    assert refused.value.param == "amount_to_capture"
+    assert (refused.value.param, refused.value.code) == ("amount_to_capture", code)
     assert psp.v1.payment_intents.capture(intent.id).amount_received == 2000
+
+
+def test_a_single_unit_can_be_captured(psp, pay):
+    intent = pay(capture_method="manual")
+    params = {"amount_to_capture": 1}
+    assert psp.v1.payment_intents.capture(intent.id, params).amount_received == 1
 
 
 def test_a_canceled_authorisation_moves_no_money(psp, pay):
@@ -197,6 +203,8 @@ def test_the_sdk_pages_through_a_list_in_both_directions(clock, psp):
         clock.sleep(1)
     listed = psp.v1.payment_intents.list({"limit": 3})
     assert [intent.id for intent in listed.auto_paging_iter()] == made[::-1]
+    assert psp.v1.payment_intents.list({"limit": 6}).has_more
+    assert not psp.v1.payment_intents.list({"limit": 7}).has_more
     back = psp.v1.payment_intents.list({"limit": 2, "ending_before": made[1]})
     assert [intent.id for intent in back] == [made[3], made[2]]
     assert [intent.id for intent in back.auto_paging_iter()] == made[2:]

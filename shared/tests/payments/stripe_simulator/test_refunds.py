@@ -65,6 +65,7 @@ def test_a_refund_can_be_pending_for_a_while(simulator, psp, pay):
 
 @pytest.mark.parametrize("amount", [0, -1])
 def test_a_refund_is_at_least_one_unit(psp, pay, amount):
+    assert psp.v1.refunds.create({"payment_intent": pay().id, "amount": 1}).amount == 1
     with pytest.raises(stripe.InvalidRequestError) as refused:
         psp.v1.refunds.create({"payment_intent": pay().id, "amount": amount})
     assert refused.value.param == "amount"

@@ -50,6 +50,30 @@ def test_a_parameter_that_can_not_be_is_named(psp, pay, changes, param, code):
     assert not psp.v1.payment_intents.list().data
 
 
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b"automatic_payment_methods=1", "automatic_payment_methods"),
+        (b"payment_method_types=card", "payment_method_types"),
+        (b"payment_method_types[a]=card", "payment_method_types"),
+        (b"metadata=1", "metadata"),
+        (b"metadata[a][b]=1", "metadata[a]"),
+        (b"description[a]=1", "description"),
+        (b"metadata[a][b][c][d][e]=1", "metadata[a][b][c][d][e]"),
+    ],
+)
+def test_a_parameter_of_the_wrong_shape_is_named(simulator, body, param):
+    headers = {"Authorization": f"Bearer {API_KEY}"}
+    body = b"amount=900&currency=usd&" + body
+    reply = simulator.handle("POST", "/v1/payment_intents", headers, body)
+    assert (reply.status, json.loads(reply.body)["error"]["param"]) == (400, param)
+
+
+def test_metadata_may_have_50_keys_of_40_characters_with_values_of_500(pay):
+    full = {f"{n:040}": "v" * 500 for n in range(50)}
+    assert pay(metadata=full).metadata.to_dict() == full
+
+
 @pytest.mark.parametrize("absent", ["amount", "currency"])
 def test_a_parameter_that_is_needed_is_named(psp, absent):
     params = {"amount": 2000, "currency": "usd"}
