@@ -67,6 +67,19 @@ def test_a_thousand_runs_are_merged_in_several_passes():
     assert list(external_sort(rows(5_000), KEY, 5, 8)) == sorted(rows(5_000))
 
 
+@pytest.mark.parametrize("runs", [1, 2, 3, 4, 9, 10, 28])
+def test_no_more_runs_than_allowed_are_read_at_once(monkeypatch, runs):
+    merged, merge = [], module._merge
+
+    def watched(file, some, key):
+        merged.append(len(some))
+        return merge(file, some, key)
+
+    monkeypatch.setattr(module, "_merge", watched)
+    assert len(list(external_sort(rows(5 * runs), KEY, 5, 3))) == 5 * runs
+    assert max(merged) <= 3
+
+
 def test_a_row_longer_than_any_buffer_comes_back(tmp_path):
     long = [("b", "x" * 3_000_000), ("a", "y" * 3_000_000)]
     assert list(external_sort(long, KEY, 1, 2, tmp_path)) == sorted(long)

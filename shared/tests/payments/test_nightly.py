@@ -602,6 +602,22 @@ def test_a_run_whose_night_was_begun_by_another_one_that_died_is_noticed(small, 
     assert small.reconcile(0).stay_open == kept > 0
 
 
+def test_a_run_does_not_close_a_night_that_another_file_has_been_begun_for(small, interrupted):
+    """Even if as many breaks were kept open: whether they are the same, nobody has looked."""
+    whole = small.paths[0].read_text()
+    moments = 2 * (2 + -(-small.expected[0].total() // 7))
+
+    def begin_with_the_other_and_die():
+        small.paths[0].write_text(whole.replace("pi_", "px_"))
+        with contextlib.suppress(Killed):
+            small.reconcile(0, Mortal(small.database, moments - 2))
+        small.paths[0].write_text(whole)
+
+    before_closing = list(interrupted(begin_with_the_other_and_die))[-2]
+    assert isinstance(before_closing, ConcurrentRunError)
+    assert "with the file of SHA-256" in str(before_closing)
+
+
 # --- the command line ----------------------------------------------------------------------------
 
 
