@@ -36,9 +36,6 @@ bench: $(VENV)/.installed $(VENV)/.installed-clients
 	@$(VENV)/clients/bin/python shared/benchmarks/coding.py
 	@$(BIN)/python shared/benchmarks/datastore.py
 	@$(BIN)/python shared/benchmarks/s3.py
-	@$(VENV)/clients/bin/python shared/benchmarks/hashing.py
-	@$(VENV)/clients/bin/python shared/benchmarks/simulator.py
-	@$(BIN)/python shared/benchmarks/balancer.py
 	@$(BIN)/python shared/benchmarks/transfers.py
 	@$(BIN)/python shared/benchmarks/reconciliation.py
 	@$(BIN)/python shared/benchmarks/payment_crashes.py

@@ -52,7 +52,12 @@ def external_sort(
     Yields:
         Row: all rows, in ascending order of their keys; rows with equal keys in the order in which
             they came.
+
+    Raises:
+        ValueError: not even one row may be held, or not even two runs merged.
     """
+    if rows_in_memory < 1 or most_runs < 2:
+        raise ValueError(f"can't sort {rows_in_memory} rows at a time, or merge {most_runs} runs")
     rows = iter(rows)
     with tempfile.TemporaryFile(dir=folder) as file:
         runs = []

@@ -5,10 +5,12 @@ lab, the learner's. The PSP lives on in this one.
 """
 
 import os
+import select
 import signal
 import traceback
 import warnings
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +25,8 @@ from amazonian.payments.stripe_simulator.server import running
 from amazonian.resilience.clock import SimulatedClock
 from amazonian.resilience.database import open_database
 
+PATIENCE_S = 30.0
+MOST_BYTES = 4_096  # of what a process says of its failure; a pipe takes so many at once
 RESTART_S = 3_600.0  # the next process starts so much later; the lease of the first has run out
 
 
@@ -30,8 +34,12 @@ class ProcessFailedError(Exception):
     """The process neither reached its end nor the point where it was to be killed."""
 
 
+class ProcessSilentError(Exception):
+    """The process neither went on nor ended."""
+
+
 def kill_for_real(number: int, design: Design | None = None) -> Run:
-    """Live through the day of :mod:`scenario`, with SIGKILL at a point of the first process.
+    """Live through the day of ``scenario``, with SIGKILL at a point of the first process.
 
     Args:
         number: the point's, as ``crashes.explore`` counts them.
@@ -40,29 +48,53 @@ def kill_for_real(number: int, design: Design | None = None) -> Run:
     Raises:
         ProcessFailedError: a process failed by itself, or there is no such point.
     """
+    # A thread of the notebook may hold a lock at the moment of the fork, and then the copy waits
+    # for ever. That is rare, and seen by its silence: try again.
+    for _ in range(3):
+        with suppress(ProcessSilentError):
+            return _kill(number, design)
+    raise ProcessFailedError("the processes fell silent; restart the kernel and try again")
+
+
+def _kill(number: int, design: Design | None) -> Run:
     psp = Simulator(SimulatedClock(NOON_S))
     with TemporaryDirectory() as name, running(psp) as url:
         folder = Path(name)
-        first = _forked(folder, url, NOON_S, number, design)
-        second = _forked(folder, url, NOON_S + RESTART_S, None, design)
-        if (first, second) != (-signal.SIGKILL, 0):
-            raise ProcessFailedError(f"point {number}: the processes ended with {first}, {second}")
+        _in_a_process(lambda: _live(folder, url, NOON_S, number, design), -signal.SIGKILL)
+        _in_a_process(lambda: _live(folder, url, NOON_S + RESTART_S, None, design), 0)
         return Run((number,), crashes.CALM, _violations(folder, psp))
 
 
-def _forked(folder: Path, url: str, now_s: float, end_at: int | None, design: Design | None) -> int:
-    """One life in a process of its own; its exit code, negative if a signal ended it."""
+def _in_a_process(work: Callable[[], None], wanted: int) -> None:
+    """Do something in a process of its own that has to end with this code; a signal's is negative.
+
+    Raises:
+        ProcessFailedError: it ended otherwise.
+        ProcessSilentError: it did not end.
+    """
+    from_it, say = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on forking threads
         pid = os.fork()
     if pid == 0:
         try:
-            _live(folder, url, now_s, end_at, design)
+            os.close(from_it)
+            work()
         except BaseException:
-            traceback.print_exc()
+            os.write(say, traceback.format_exc().encode()[-MOST_BYTES:])
             os._exit(1)
         os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(say)
+    ended = bool(select.select([from_it], [], [], PATIENCE_S)[0])
+    said = os.read(from_it, MOST_BYTES).decode(errors="replace") if ended else ""
+    os.close(from_it)
+    if not ended:
+        os.kill(pid, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if not ended:
+        raise ProcessSilentError
+    if code != wanted:
+        raise ProcessFailedError(f"a process ended with {code}, not with {wanted}. {said}")
 
 
 def _live(folder: Path, url: str, now_s: float, end_at: int | None, design: Design | None) -> None:

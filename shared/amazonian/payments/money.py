@@ -4,8 +4,8 @@ The *minor unit* is the smallest part of a currency that an amount is written in
 US dollar, the yen itself, a thousandth of a Kuwaiti dinar. How many decimals that makes is the
 currency's *exponent*.
 
-Source: ISO 4217, list one (currency codes in use). Codes without a minor unit, such as XAU for
-gold, are no currencies that a shop is paid in and are left out.
+Source: ISO 4217, list one of 1 January 2026. Codes to which it gives no minor unit, such as XAU for
+gold, are left out: nobody can say how to write an amount of them.
 """
 
 import re
@@ -15,13 +15,13 @@ from functools import total_ordering
 
 _CODES = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
-    2: "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN "
+    2: "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN "
     "BZD CAD CDF CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP "
     "GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP "
     "LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR "
     "NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN "
-    "SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD XCG YER ZAR "
-    "ZMW ZWG",
+    "SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG YER "
+    "ZAR ZMW ZWG",
     3: "BHD IQD JOD KWD LYD OMR TND",
     4: "CLF UYW",
 }
@@ -121,7 +121,7 @@ def minor_units(text: str, exponent: int) -> int:
         exponent: how many decimals the currency has.
 
     Returns:
-        The amount, exactly: ``minor_units("12.3", 2)`` is 1230.
+        The exact amount; ``minor_units("12.3", 2)`` is 1230.
 
     Raises:
         TooManyDecimalsError: there are more digits behind the point than `exponent`, be they
@@ -149,31 +149,43 @@ def parse(text: str, currency: str) -> Money:
     return Money(minor_units(text, exponent(currency)), currency)
 
 
-def split(total: Money, weights: Sequence[int]) -> list[Money]:
-    """Divide an amount in proportion to weights, without losing or making a minor unit.
+def apportion(total: int, weights: Sequence[int]) -> list[int]:
+    """Divide whole units in proportion to weights, without losing or making one.
 
-    The largest-remainder method (Hamilton's, known from sharing out seats): each share is first
-    rounded towards zero. The minor units that are left go, one each, to the shares that rounding
-    took most from; of equal ones to the first. A negative total is divided like the positive one,
-    with the sign turned.
+    The largest-remainder method, also Hamilton's, known from sharing out seats: each share is
+    first rounded down. The units that are then left go, one each, to the shares that rounding
+    took most from; of equal ones to the first.
 
     Args:
-        total: what to divide.
-        weights: one for each share, not negative and not all zero.
+        total: how many units, not negative.
+        weights: whole numbers, one for each share, not negative and not all zero.
 
     Returns:
-        The shares in the order of the weights. Their sum is `total`, and each is less than one
-        minor unit away from its exact part.
+        The shares in the order of the weights. Their sum is `total`, and each is less than 1
+        away from its exact part. Whole numbers are enough: no float is exact for all totals.
+    """
+    whole = sum(weights)
+    shares = [total * weight // whole for weight in weights]
+    lost = [total * weight % whole for weight in weights]
+    left = total - sum(shares)
+    for place in sorted(range(len(weights)), key=lambda place: -lost[place])[:left]:
+        shares[place] += 1
+    return shares
+
+
+def split(total: Money, weights: Sequence[int]) -> list[Money]:
+    """Divide an amount in proportion to weights: see :func:`apportion`.
+
+    A negative total is divided like the positive one, with the sign turned.
 
     Raises:
+        TypeError: a weight is no whole number.
         ValueError: a weight is negative, or all are zero, or there are none.
     """
+    if any(type(weight) is not int for weight in weights):
+        raise TypeError(f"weights are whole numbers, and these are {weights}")
     if any(weight < 0 for weight in weights) or not any(weights):
-        raise ValueError(f"weights must not be negative and not all zero, and these are {weights}")
-    size, whole = abs(total.amount), sum(weights)
-    shares = [size * weight // whole for weight in weights]
-    lost = [size * weight % whole for weight in weights]
-    for place in sorted(range(len(weights)), key=lambda i: -lost[i])[: size - sum(shares)]:
-        shares[place] += 1
+        raise ValueError(f"weights are not negative and not all zero, and these are {weights}")
     sign = -1 if total.amount < 0 else 1
+    shares = apportion(abs(total.amount), weights)
     return [Money(sign * share, total.currency) for share in shares]

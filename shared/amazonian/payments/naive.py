@@ -19,6 +19,7 @@ class FreshKey(Executor):
         return super().begin(replace(order, key_generation=order.key_generation + 1), state)
 
     def resolve(self, order: PaymentOrder) -> PaymentOrder:
+        """Charge, without a question."""
         return self.attempt(order)
 
 
@@ -105,4 +106,5 @@ class NeverAsks(Executor):
     """After a crash it charges again, trusting that the PSP still knows the key."""
 
     def resolve(self, order: PaymentOrder) -> PaymentOrder:
+        """Charge, without a question."""
         return self.attempt(order)

@@ -3,9 +3,16 @@
 The file is read to its end and sorted before anything is compared, so a mistake anywhere in it
 leaves everything as it was. What follows is written in small commits, each of which can be
 repeated: a run that was killed is started again, and one that has ended changes nothing any more.
+
+A scheduler starts it after midnight, and a person reads what it prints::
+
+    python -m amazonian.payments.nightly --database payments.db --file 2026-07-28.csv \\
+        --day 2026-07-28 --folder reports
 """
 
+import argparse
 import hashlib
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import partial
@@ -34,6 +41,7 @@ SCHEMA: tuple[str, ...] = (
     " reference TEXT NOT NULL, amount INTEGER NOT NULL, currency TEXT NOT NULL,"
     " at_s REAL NOT NULL, source TEXT NOT NULL, fee INTEGER NOT NULL,"
     " PRIMARY KEY (day, side, reference))",
+    "CREATE TABLE IF NOT EXISTS night_under_way (day TEXT NOT NULL, sha256 TEXT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS entries_by_time ON entries (at_s, number)",
 )
 
@@ -54,7 +62,7 @@ class NightClosedError(Exception):
 
 
 class ConcurrentRunError(Exception):
-    """Another run of the same night came in between. Run it again, alone."""
+    """Another run came in between, and has thrown away what this one kept. Run it again, alone."""
 
 
 def our_lines(read: Read, night: Night) -> Iterator[Row]:
@@ -149,27 +157,34 @@ def reconcile(database: Database, path: Path, night: Night, folder: Path) -> Rep
         SettlementFileError: the file can't be used; nothing was written.
         NightOrderError: another night comes first.
         NightClosedError: the night was reconciled with another file.
+        ConcurrentRunError: another run began meanwhile.
     """
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     closed = _is_closed(database.read, night, digest)
-    if not closed:
-        database.write(partial(_forget, night=night))
     found = Report(night, path.name)
     pairs = findings(database.read, path, found)
     with report.breaks_file(folder / f"{found.name}.csv") as write_break:
-        while batch := list(islice(pairs, PAIRS_IN_ONE_COMMIT)):
+        batch = _batch(pairs)  # the file is read to its end for the first one
+        if not closed:
+            database.write(partial(_begin, night=night, digest=digest))
+        while batch:
             for pair in batch:
                 found.add(pair)
                 if pair.kind is not Kind.MATCHED:
                     write_break(pair)
             if not closed:
-                database.write(partial(_apply, night=night, pairs=batch))
+                database.write(partial(_apply, night=night, digest=digest, pairs=batch))
+            batch = _batch(pairs)
         found.check_totals()
     report.write_page(folder / f"{found.name}.txt", found)
     if not closed:
         database.write(partial(_close, night=night, digest=digest, found=found))
     return found
+
+
+def _batch(pairs: Iterator[Pair]) -> list[Pair]:
+    return list(islice(pairs, PAIRS_IN_ONE_COMMIT))
 
 
 def _is_closed(read: Read, night: Night, digest: str) -> bool:
@@ -185,13 +200,24 @@ def _is_closed(read: Read, night: Night, digest: str) -> bool:
     return False
 
 
-def _forget(t: Transaction, night: Night) -> None:
-    """Throw away what a run that died left of this night."""
+def _begin(t: Transaction, night: Night, digest: str) -> None:
+    """Throw away what a run that died left of this night; from here on the night is this run's."""
+    if _is_closed(t.execute, night, digest):
+        return  # by another run of the same file, a moment ago
     t.execute("DELETE FROM open_breaks WHERE day = ?", (str(night.day),))
+    t.execute("DELETE FROM night_under_way")
+    t.execute("INSERT INTO night_under_way VALUES (?, ?)", (str(night.day), digest))
 
 
-def _apply(t: Transaction, night: Night, pairs: Sequence[Pair]) -> None:
+def _check_under_way(t: Transaction, night: Night, digest: str) -> None:
+    [(day, known)] = t.execute("SELECT day, sha256 FROM night_under_way")
+    if (day, known) != (str(night.day), digest):
+        raise ConcurrentRunError(f"{day} is being reconciled, with the file of SHA-256 {known}")
+
+
+def _apply(t: Transaction, night: Night, digest: str, pairs: Sequence[Pair]) -> None:
     """Book what was paid out, and keep what stands alone."""
+    _check_under_way(t, night, digest)
     for pair in pairs:
         if pair.kind is Kind.MATCHED:
             _settle(t, pair.theirs, night.ends_s)
@@ -202,7 +228,8 @@ def _apply(t: Transaction, night: Night, pairs: Sequence[Pair]) -> None:
 def _keep_open(t: Transaction, night: Night, pair: Pair) -> None:
     side, line = (OURS, pair.ours) if pair.ours else (THEIRS, pair.theirs)
     t.execute(
-        "INSERT INTO open_breaks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (str(night.day), side, *line)
+        "INSERT INTO open_breaks VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (str(night.day), side, *line),
     )
 
 
@@ -218,6 +245,7 @@ def _close(t: Transaction, night: Night, digest: str, found: Report) -> None:
     """Note that a night is done. From here on its open breaks count, and its file is the one."""
     if _is_closed(t.execute, night, digest):
         return  # by another run of the same file, a moment ago
+    _check_under_way(t, night, digest)
     [(kept,)] = t.execute("SELECT COUNT(*) FROM open_breaks WHERE day = ?", (str(night.day),))
     if kept != found.stay_open:
         raise ConcurrentRunError(f"{kept} open breaks were kept, and {found.stay_open} were found")
@@ -225,3 +253,27 @@ def _close(t: Transaction, night: Night, digest: str, found: Report) -> None:
         "INSERT INTO reconciled_nights VALUES (?, ?, ?, ?)",
         (str(night.day), digest, found.counts[Kind.MATCHED], found.breaks),
     )
+
+
+def main() -> None:
+    """The command line: reconcile one night, and print its report."""
+    from amazonian.payments.store import open_store  # not above: its tables are also this module's
+
+    parser = argparse.ArgumentParser(prog="python -m amazonian.payments.nightly")
+    parser.add_argument("--database", required=True, help="SQLite file or postgresql:// DSN")
+    parser.add_argument("--file", required=True, type=Path, help="the PSP's settlement file")
+    parser.add_argument("--day", required=True, type=date.fromisoformat, help="as in 2026-07-28")
+    parser.add_argument("--folder", required=True, type=Path, help="where reports are kept")
+    chosen = parser.parse_args()
+    database = open_store(chosen.database)
+    try:
+        found = reconcile(database, chosen.file, Night(chosen.day), chosen.folder)
+    except (SettlementFileError, NightOrderError, NightClosedError, ConcurrentRunError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    finally:
+        database.close()
+    print(report.page(found), end="")
+
+
+if __name__ == "__main__":
+    main()

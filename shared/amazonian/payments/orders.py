@@ -1,11 +1,11 @@
 """Payment orders: what each has come to, written down before every next step.
 
 A payment event becomes one *payment order* for each seller, because each of them is paid, and may
-be refunded, on its own. An order is a small state machine:
+be refunded, on its own. An order is a small state machine::
 
     created → authorising → captured → settled
-                  ↕     ↘         ↘       ↓
-               unknown → declined  refunding → refunded
+                  ↕      ↘         ↘     ↓
+               unknown → declined   refunding → refunded
 
 Whoever wants to do something to an order first writes down what, and only then does it. After a
 crash the state says what may have happened and what certainly has not.

@@ -17,7 +17,7 @@ import stripe
 from amazonian.payments.orders import PaymentOrder
 from amazonian.resilience import retries
 
-CLOCKS_DIFFER_BY_S = 3_600  # at most, the PSP's and ours
+CLOCKS_DIFFER_BY_S = 300  # at most, the PSP's and ours
 ONCE = {"max_network_retries": 0}
 
 
@@ -188,7 +188,9 @@ class StripeProvider:
     def find(self, order: PaymentOrder) -> Outcome | None:
         """Ask what has become of an order's charge.
 
-        The list is complete at once. Stripe's search is not: it may lag behind by a minute.
+        The list is complete at once. Stripe's search is not: it may lag behind by a minute. What
+        the list costs grows with the payments since the first attempt; a shop with many a second
+        would give each buyer a customer at the PSP, and list that customer's alone.
 
         Returns:
             What the PSP says of the intent that bears the order's id, one that succeeded before
@@ -226,8 +228,8 @@ class StripeProvider:
             refund_outcome_of,
         )
 
-    def _outcome(self, call: Callable[[], Any], reading: Callable[[Any], Outcome]) -> Outcome:
-        def attempt(timeout_s: float) -> Outcome:  # the time-out is the SDK's HTTP client's
+    def _outcome(self, call: Callable[[], Any], reading: Callable[[Any], Any]) -> Any:
+        def attempt(timeout_s: float) -> Any:  # the time-out is the SDK's HTTP client's
             try:
                 return reading(call())
             except stripe.StripeError as error:
@@ -243,19 +245,19 @@ class StripeProvider:
 
     def _ask(
         self,
-        found: Callable[[], Iterable[Any]],
+        things: Callable[[], Iterable[Any]],
         concerns: Callable[[Any], bool],
         reading: Callable[[Any], Outcome],
     ) -> Outcome | None:
         def answer() -> list[Any]:
-            return [thing for thing in found() if concerns(thing)]
+            return [thing for thing in things() if concerns(thing)]
 
-        def best(things: list[Any] | stripe.StripeError) -> Outcome | None:
-            if isinstance(things, stripe.StripeError):
-                return Unknown(f"could not ask: {things}")
-            outcomes = [reading(thing) for thing in things]
-            good = [found for found in outcomes if isinstance(found, (Captured, Refunded))]
-            return next(iter(good + outcomes), None)
+        def best(found: list[Any] | stripe.StripeError) -> Outcome | None:
+            if isinstance(found, stripe.StripeError):
+                return Unknown(f"could not ask: {found}")
+            outcomes = [reading(thing) for thing in found]
+            successes = [one for one in outcomes if isinstance(one, (Captured, Refunded))]
+            return next(iter(successes + outcomes), None)
 
         return self._outcome(answer, best)
 

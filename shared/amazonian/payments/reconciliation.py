@@ -114,11 +114,11 @@ def classify(ours: Line | None, theirs: Line | None, night: Night) -> Kind:
         night: the day that is reconciled.
 
     Returns:
-        For two lines: `Kind.CURRENCY_DIFFERS`, whatever the amounts, or else
+        Of two lines `Kind.CURRENCY_DIFFERS`, whatever the amounts, or else
         `Kind.AMOUNT_DIFFERS`, or else `Kind.MATCHED`. Only amount and currency are compared.
-        For one line: `Kind.CUT_OFF` if it is at most ``night.cut_off_s`` away from
-        ``night.ends_s``, before or after; otherwise it is missing on the other side,
-        `Kind.MISSING_HERE` (ours is None) or `Kind.MISSING_THERE` (theirs is None).
+        Of one line `Kind.CUT_OFF` if it is at most ``night.cut_off_s`` away from ``night.ends_s``,
+        before or after. Otherwise it is missing on the other side, `Kind.MISSING_HERE` (ours is
+        None) or `Kind.MISSING_THERE` (theirs is None).
     """
     if ours is not None and theirs is not None:
         if ours.currency != theirs.currency:

@@ -24,9 +24,9 @@ from amazonian.payments import (
     settlement,
     webhooks,
 )
-from amazonian.payments.ledger import InsufficientFundsError
 from amazonian.payments.orders import Item, PaymentEvent
 from amazonian.payments.refunds import NotRefundableError
+from amazonian.payments.wallets import InsufficientFundsError
 from amazonian.resilience import retries
 from amazonian.resilience.clock import Clock
 from amazonian.resilience.database import Database, Transaction

@@ -59,13 +59,15 @@ def read(path: Path) -> Iterator[Row]:
     """
     with path.open("rb") as file:
         records = csv.reader(_texts(path, file), strict=True)
-        number = 1
+        number = 1  # of the line that is read next, which may be one that can't be read
         try:
             fields = _places(next(records, []))
-            for number, record in enumerate(records, 2):
+            number = 2
+            for record in records:
                 if len(record) != len(COLUMNS) or records.line_num != number:
                     raise ValueError(f"{len(record)} fields on a line; {len(COLUMNS)} are expected")
                 yield _row(*fields(record))
+                number += 1
         except SettlementFileError:
             raise
         except (csv.Error, ValueError) as problem:

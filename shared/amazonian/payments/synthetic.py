@@ -68,7 +68,7 @@ def movements(count: int, night: Night, seed: int, every: int = 100) -> Iterator
         if rng.random() < 0.05:
             line = Line(f"refund:{order}", -amount, "EUR", at_s, f"refund:{order}")
         mistake = mistakes[number // every % len(mistakes)] if number % every == 0 else None
-        yield _movement(line, f"txn_{number:09d}", mistake, night)
+        yield _movement(line, f"txn_{night.day}_{number}", mistake, night)
 
 
 def _movement(ours: Line, source: str, mistake: Mistake | None, night: Night) -> Movement:

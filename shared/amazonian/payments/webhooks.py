@@ -32,7 +32,7 @@ class InvalidWebhookError(ValueError):
     """A request is no webhook of the PSP: answer 400, and do nothing that it says."""
 
 
-class SignatureError(InvalidWebhookError):
+class WebhookSignatureError(InvalidWebhookError):
     """The signature is missing, too old, or made with another secret or for another payload."""
 
 
@@ -62,19 +62,19 @@ def verify(
             nobody can send an old webhook again as a new one.
 
     Raises:
-        SignatureError: the header has no ``t`` or one that is not 1 to 15 digits, no ``v1`` fits,
-            or it is older than `tolerance_s` seconds.
+        WebhookSignatureError: the header has no ``t`` or one that is not 1 to 15 digits, no ``v1``
+            fits, or it is older than `tolerance_s` seconds.
     """
     fields = [field.partition("=")[::2] for field in header.split(",")]
     sent_at = next((value for name, value in fields if name == "t"), "")
     if not re.fullmatch("[0-9]{1,15}", sent_at):
-        raise SignatureError("Stripe-Signature has no time, as in t=1700000000")
+        raise WebhookSignatureError("Stripe-Signature has no time, as in t=1700000000")
     expected = signature(payload, int(sent_at), secret).encode()
     given = [value.encode(errors="replace") for name, value in fields if name == "v1"]
     if not any(hmac.compare_digest(expected, value) for value in given):
-        raise SignatureError("no v1 signature in Stripe-Signature fits payload and secret")
+        raise WebhookSignatureError("no v1 signature in Stripe-Signature fits payload and secret")
     if int(sent_at) < now_s - tolerance_s:
-        raise SignatureError(f"the webhook is more than {tolerance_s:.0f} s old")
+        raise WebhookSignatureError(f"the webhook is more than {tolerance_s:.0f} s old")
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def waits_for(order: PaymentOrder, news: News) -> bool:
     - ``RefundRefused``, with that key, is news for an order that is refunding or refunded: the
       buyer's bank may send a refund back.
 
-    In any other state the event comes late, or again.
+    No other outcome is news. In any other state the event comes late, or again.
     """
     charging = order.state in (State.AUTHORISING, State.UNKNOWN)
     match news.outcome:

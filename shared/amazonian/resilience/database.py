@@ -143,7 +143,7 @@ class GroupCommit:
                     done.append((future, change(self)))
                 except UnavailableError:  # there may be no transaction any more
                     raise
-                except Exception as error:
+                except BaseException as error:  # whatever it is: somebody waits for an answer
                     self._execute("ROLLBACK TO SAVEPOINT change", ())
                     future.set_exception(error)
                 self._execute("RELEASE SAVEPOINT change", ())

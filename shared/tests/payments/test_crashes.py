@@ -4,6 +4,8 @@ How many runs there are is computed. ``shared/benchmarks/payment_crashes.py`` pr
 and takes pairs of crashes together with all troubles as well.
 """
 
+import threading
+
 import pytest
 
 from amazonian.payments import crashes, executor, kills, naive, properties, scenario
@@ -242,8 +244,24 @@ def test_a_real_kill_finds_what_the_explorer_finds(design, named):
 
 
 def test_a_kill_at_no_point_is_an_error():
-    with pytest.raises(kills.ProcessFailedError, match=f"point {len(POINTS)}"):
+    with pytest.raises(kills.ProcessFailedError, match="ended with 0, not with -9"):
         kills.kill_for_real(len(POINTS))
+
+
+def test_what_fails_in_the_process_is_told_here(monkeypatch):
+    def mine(self, order):
+        raise NotImplementedError("Lab 3.3, exercise 1")
+
+    monkeypatch.setattr(Executor, "attempt", mine)
+    with pytest.raises(kills.ProcessFailedError, match=r"Lab 3\.3, exercise 1"):
+        kills.kill_for_real(10)
+
+
+def test_a_process_that_falls_silent_is_ended_and_tried_again(monkeypatch):
+    monkeypatch.setattr(kills, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(Executor, "attempt", lambda self, order: threading.Event().wait())
+    with pytest.raises(kills.ProcessFailedError, match="silent"):
+        kills.kill_for_real(10)
 
 
 def test_points_end_what_they_are_told_to_end():

@@ -34,12 +34,12 @@ from amazonian.payments import (
     refunds,
     wallets,
 )
-from amazonian.payments.ledger import InsufficientFundsError
 from amazonian.payments.orders import State
 from amazonian.payments.points import Killed, Points, WatchedDatabase
 from amazonian.payments.refunds import NotRefundableError
 from amazonian.payments.scenario import Process
 from amazonian.payments.stripe_simulator.faults import OF_WEBHOOKS, Kind
+from amazonian.payments.wallets import InsufficientFundsError
 
 CARDS = ["pm_card_visa"] * 3 + ["pm_card_chargeDeclined", "pm_card_pendingRefund"]
 FAULTS = sorted(set(Kind) - OF_WEBHOOKS)

@@ -156,16 +156,16 @@ def test_each_step_is_kept_with_its_time(database):
 
 
 def test_what_is_due_comes_in_the_order_of_waiting(database):
-    for name, wait_s in (("late", 5.0), ("early", 1.0), ("never", None)):
+    for name, wait_s in (("b-late", 5.0), ("c-early", 1.0), ("never", None)):
         [order] = database.write(lambda t, name=name: orders.create(t, event(id=name)))
         database.write(
             lambda t, order=order, wait_s=wait_s: orders.amend(
                 t, order, due_at_s=None if wait_s is None else NOON_S + wait_s
             )
         )
-    assert orders.due(database.read, NOON_S + 4.9) == ["early-1"]
-    assert orders.due(database.read, NOON_S + 5.0) == ["early-1", "late-1"]
-    assert orders.due(database.read, NOON_S + 5.0, limit=1) == ["early-1"]
+    assert orders.due(database.read, NOON_S + 4.9) == ["c-early-1"]
+    assert orders.due(database.read, NOON_S + 5.0) == ["c-early-1", "b-late-1"]
+    assert orders.due(database.read, NOON_S + 5.0, limit=1) == ["c-early-1"]
 
 
 def test_an_order_that_is_not_there_is_named(memory):

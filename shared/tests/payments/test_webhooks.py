@@ -15,7 +15,7 @@ from amazonian.payments.memory import MemoryDatabase
 from amazonian.payments.orders import State
 from amazonian.payments.provider import Captured, Declined, Refunded, RefundRefused
 from amazonian.payments.stripe_simulator.faults import Kind
-from amazonian.payments.webhooks import InvalidWebhookError, News, SignatureError
+from amazonian.payments.webhooks import InvalidWebhookError, News, WebhookSignatureError
 
 SECRET = "whsec_test"
 NOW = int(NOON_S)
@@ -70,7 +70,7 @@ def test_what_the_sdk_signs_is_accepted():
     ],
 )
 def test_what_is_not_signed_so_is_refused(wrong):
-    with pytest.raises(SignatureError):
+    with pytest.raises(WebhookSignatureError):
         webhooks.verify(PAYLOAD, wrong, SECRET, NOW)
 
 
@@ -84,9 +84,9 @@ def test_one_of_several_signatures_is_enough():
 
 def test_an_old_webhook_can_not_be_made_new():
     caught = header(at_s=NOW - 86_400)
-    with pytest.raises(SignatureError, match="old"):
+    with pytest.raises(WebhookSignatureError, match="old"):
         webhooks.verify(PAYLOAD, caught, SECRET, NOW)
-    with pytest.raises(SignatureError, match="fits"):
+    with pytest.raises(WebhookSignatureError, match="fits"):
         webhooks.verify(PAYLOAD, caught.replace(str(NOW - 86_400), str(NOW)), SECRET, NOW)
 
 
@@ -102,7 +102,7 @@ MANGLED = st.builds(
 def test_whatever_we_accept_the_sdk_accepts(mangled, payload):
     try:
         webhooks.verify(payload, mangled, SECRET, NOW)
-    except SignatureError:
+    except WebhookSignatureError:
         return
     assert stripe.WebhookSignature.verify_header(payload, mangled, SECRET)
 

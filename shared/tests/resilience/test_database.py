@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from crew import in_threads
 
-from amazonian.resilience.database import GroupCommit, UnavailableError, open_database
+from amazonian.resilience.database import GroupCommit, UnavailableError, append_only, open_database
 
 PATIENCE_S = 10.0
 SCHEMA = ("CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, number INTEGER, data BLOB)",)
@@ -118,6 +118,54 @@ def test_a_failing_change_in_a_group_is_undone_alone(database) -> None:
         ("b", 0),
         ("c", 0),
     ]
+
+
+def test_a_change_that_wants_to_end_the_program_ends_neither_the_writer_nor_the_waiting(
+    database,
+) -> None:
+    def leave(t: Any) -> None:
+        insert("half")(t)
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        database.write(leave)
+    database.write(insert("a"))
+    assert names(database) == ["a"]
+
+
+def test_many_rows_are_written_by_one_statement(database) -> None:
+    rows = [(f"{n:03}", n) for n in range(500)]
+    sql = "INSERT INTO notes (name, number) VALUES (?, ?)"
+    database.write(lambda t: t.executemany(sql, rows))
+    database.write(lambda t: t.executemany(sql, []))
+    assert [tuple(row) for row in database.read("SELECT name, number FROM notes")] == rows
+
+
+def test_one_wrong_row_of_many_undoes_the_change(database) -> None:
+    held = Held(database)
+
+    def change(t: Any) -> None:
+        insert("a")(t)
+        t.executemany("INSERT INTO notes (name, number) VALUES (?, ?)", [("b", 1), ("a", 2)])
+
+    futures = [database.submit(change), database.submit(insert("c"))]
+    held.let_go()
+    assert type(futures[0].exception(PATIENCE_S)).__name__ in ("IntegrityError", "UniqueViolation")
+    assert futures[1].exception(PATIENCE_S) is None
+    assert names(database) == ["c"]
+
+
+def test_an_append_only_table_takes_new_rows_and_keeps_its_old_ones(dsn, closing) -> None:
+    schema = (*SCHEMA, *append_only("notes"))
+    closing(open_database(dsn, schema))
+    database = closing(open_database(dsn, schema))  # the second one finds it all there
+    database.write(insert("a"))
+    for sql in ("UPDATE notes SET number = 1", "DELETE FROM notes"):
+        with pytest.raises(Exception, match="notes is append-only") as refused:
+            database.write(lambda t, sql=sql: t.execute(sql))
+        assert any(kind.__name__ == "IntegrityError" for kind in type(refused.value).__mro__)
+    database.write(insert("b"))
+    assert database.read("SELECT name, number FROM notes ORDER BY name") == [("a", 0), ("b", 0)]
 
 
 def test_a_change_sees_those_before_it_in_its_group(database) -> None:

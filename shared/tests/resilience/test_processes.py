@@ -8,46 +8,59 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import requests
 
 from amazonian.resilience.processes import DidNotStartError, Process
-from amazonian.shop import calls
-from amazonian.shop.calls import NoAnswerError
+
+BASKET = {
+    "buyer": "eve",
+    "currency": "EUR",
+    "payment_method": "pm_card_visa",
+    "items": [{"seller": "ada", "amount": 4200}],
+}
+
+
+def buy(service: Process, key: str, timeout_s: float = 20.0) -> str:
+    """Buy something; the id of the payment."""
+    headers = {"Idempotency-Key": f'"{key}"'}
+    reply = requests.post(
+        f"{service.url}/payments", json=BASKET, headers=headers, timeout=timeout_s
+    )
+    return reply.json()["id"]
 
 
 @pytest.fixture
-def users(tmp_path: Path) -> Iterator[Process]:
-    options = ["users", f"--database={tmp_path / 'users.db'}"]
-    with Process("amazonian.shop.services", options) as running:
+def payments(tmp_path: Path) -> Iterator[Process]:
+    nowhere = "--psp=http://127.0.0.1:9"  # nobody answers there, and nobody has to
+    with Process("amazonian.payments", [f"--database={tmp_path / 'p.db'}", nowhere]) as running:
         yield running
 
 
-def test_a_killed_service_refuses_and_comes_back_on_its_port_with_its_data(users: Process) -> None:
-    call = calls.over_http(users.url)
-    ada = {"name": "Ada", "email": "ada@example.com"}
-    call("PUT", "/users/ada", ada)
-    first = users.pid
-    users.kill()
-    assert not users.running
-    with pytest.raises(NoAnswerError, match="refused"):
-        call("GET", "/users/ada")
-    users.start()
-    assert users.pid != first
-    assert call("GET", "/users/ada") == {"user": "ada", **ada}
-    users.start()  # it runs: nothing to do
-    assert call("GET", "/users/ada")["name"] == "Ada"
+def test_a_killed_service_refuses_and_comes_back_on_its_port_with_its_data(
+    payments: Process,
+) -> None:
+    bought, first = buy(payments, "k"), payments.pid
+    payments.kill()
+    assert not payments.running
+    with pytest.raises(requests.ConnectionError, match="refused"):
+        buy(payments, "k")
+    payments.start()
+    assert payments.pid != first
+    assert buy(payments, "k") == bought
+    payments.start()  # it runs: nothing to do
+    assert buy(payments, "k") == bought
 
 
-def test_a_paused_service_does_not_answer_until_it_is_resumed(users: Process) -> None:
-    users.pause()
-    with pytest.raises(NoAnswerError, match="timed out"):
-        calls.over_http(users.url, timeout_s=0.2)("PUT", "/users/a", {"name": "A", "email": "a"})
-    users.resume()
-    answered = calls.over_http(users.url)("PUT", "/users/a", {"name": "B", "email": "a"})
-    assert answered["name"] == "B"
+def test_a_paused_service_does_not_answer_until_it_is_resumed(payments: Process) -> None:
+    payments.pause()
+    with pytest.raises(requests.ReadTimeout):
+        buy(payments, "k", timeout_s=0.2)
+    payments.resume()
+    assert buy(payments, "l")
 
 
 def test_a_service_that_can_not_start_says_why() -> None:
-    broken = Process("amazonian.shop.services", ["users"])
+    broken = Process("amazonian.payments")
     with pytest.raises(DidNotStartError, match="--database"):
         broken.start()
     broken.close()
@@ -56,7 +69,7 @@ def test_a_service_that_can_not_start_says_why() -> None:
 def test_a_service_ends_with_its_parent(tmp_path: Path) -> None:
     program = f"""
 from amazonian.resilience.processes import Process
-child = Process("amazonian.shop.services", ["users", "--database={tmp_path / "users.db"}"])
+child = Process("amazonian.payments", ["--database={tmp_path / "p.db"}", "--psp=http://127.0.0.1:9"])
 child.start()
 print(child.port, flush=True)
 input()

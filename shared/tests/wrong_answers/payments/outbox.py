@@ -107,3 +107,39 @@ def relay__catches_the_end_of_the_process(database, publish, now_s):
         database.write(lambda t, message=message: mark_sent(t, message, now_s))
         sent += 1
     return sent
+
+
+@wrong(outbox, feedback="a broker that is away is no reason to stop")
+def relay__knows_one_kind_of_failure(database, publish, now_s):
+    sent, held_up = 0, set()
+    for message in waiting(database.read):
+        if message.order_id in held_up:
+            continue
+        try:
+            publish(message)
+        except OSError:
+            held_up.add(message.order_id)
+            continue
+        database.write(lambda t, message=message: mark_sent(t, message, now_s))
+        sent += 1
+    return sent
+
+
+@wrong(outbox, feedback="a broker may take seconds")
+def relay__publishes_and_marks_in_one_commit(database, publish, now_s):
+    sent, held_up = 0, set()
+
+    def both(t, message):
+        publish(message)
+        mark_sent(t, message, now_s)
+
+    for message in waiting(database.read):
+        if message.order_id in held_up:
+            continue
+        try:
+            database.write(lambda t, message=message: both(t, message))
+        except Exception:
+            held_up.add(message.order_id)
+            continue
+        sent += 1
+    return sent

@@ -9,7 +9,7 @@ from amazonian.payments.provider import Captured, Declined, Rejected, Unknown, r
 from wrong_answers import wrong
 
 
-@wrong(provider, feedback="an f-string of order.id and order.key_generation")
+@wrong(provider, feedback="what changes from attempt to attempt must not be part of the name")
 def charge_key__is_a_fresh_one_each_time(order):
     return str(uuid.uuid4())
 
@@ -100,4 +100,18 @@ def outcome_of__tries_a_wrong_request_again(answer):
 def outcome_of__shows_the_customer_the_request_id(answer):
     if isinstance(answer, stripe.CardError):
         return Declined(answer.code, str(answer))
+    return _intent(answer) if isinstance(answer, stripe.PaymentIntent) else _error(answer)
+
+
+@wrong(provider, feedback="a kept answer is an answer")
+def outcome_of__takes_every_replay_for_a_failure(answer):
+    if isinstance(answer, stripe.StripeError) and replayed(answer):
+        return Unknown(str(answer), key_spent=True)
+    return _intent(answer) if isinstance(answer, stripe.PaymentIntent) else _error(answer)
+
+
+@wrong(provider, feedback="anything that is in none of the other rows")
+def outcome_of__takes_a_429_for_a_refusal(answer):
+    if isinstance(answer, stripe.RateLimitError):
+        return Rejected("rate_limit", str(answer))
     return _intent(answer) if isinstance(answer, stripe.PaymentIntent) else _error(answer)

@@ -1,12 +1,16 @@
 """Wrong answers to lab 3.2: whose a webhook is, and whether it is still news."""
 
 import hmac
+import json
+import re
 
 from amazonian.payments import provider, webhooks
 from amazonian.payments.orders import State
 from amazonian.payments.provider import Captured, Declined, Refunded
-from amazonian.payments.webhooks import TOLERANCE_S, SignatureError, signature
+from amazonian.payments.webhooks import TOLERANCE_S, WebhookSignatureError, signature
 from wrong_answers import wrong
+
+TIME = re.compile("[0-9]{1,15}")
 
 
 def _fields(header):
@@ -14,20 +18,28 @@ def _fields(header):
 
 
 def _time(header):
-    times = [value for name, value in _fields(header) if name == "t" and value.isdecimal()]
+    times = [
+        value
+        for name, value in _fields(header)
+        if name == "t" and re.fullmatch("[0-9]{1,15}", value)
+    ]
     return int(times[0]) if times else 0
 
 
 def _check(payload, header, secret, now_s, tolerance_s):
-    times = [value for name, value in _fields(header) if name == "t" and value.isdecimal()]
+    times = [
+        value
+        for name, value in _fields(header)
+        if name == "t" and re.fullmatch("[0-9]{1,15}", value)
+    ]
     if not times:
-        raise SignatureError("no time")
+        raise WebhookSignatureError("no time")
     expected = signature(payload, int(times[0]), secret).encode()
     given = [value.encode() for name, value in _fields(header) if name == "v1"]
     if not any(hmac.compare_digest(expected, value) for value in given):
-        raise SignatureError("no signature")
+        raise WebhookSignatureError("no signature")
     if int(times[0]) < now_s - tolerance_s:
-        raise SignatureError("old")
+        raise WebhookSignatureError("old")
 
 
 @wrong(webhooks, feedback="collect all values of v1")
@@ -70,7 +82,7 @@ def verify__returns_false_where_it_should_raise(
 ):
     try:
         _check(payload, header, secret, now_s, tolerance_s)
-    except SignatureError as error:
+    except WebhookSignatureError as error:
         return None if "signature" in str(error) else False
     return None
 
@@ -78,7 +90,7 @@ def verify__returns_false_where_it_should_raise(
 @wrong(webhooks, feedback="names in any order; other names are passed over")
 def verify__expects_one_order(payload, header, secret, now_s, tolerance_s=TOLERANCE_S):
     if not header.startswith("t="):
-        raise SignatureError("t comes first")
+        raise WebhookSignatureError("t comes first")
     _check(payload, header, secret, now_s, tolerance_s)
 
 
@@ -86,7 +98,20 @@ def verify__expects_one_order(payload, header, secret, now_s, tolerance_s=TOLERA
 def verify__refuses_clocks_that_are_ahead(payload, header, secret, now_s, tolerance_s=TOLERANCE_S):
     _check(payload, header, secret, now_s, tolerance_s)
     if int(dict(_fields(header))["t"]) > now_s:
-        raise SignatureError("from the future")
+        raise WebhookSignatureError("from the future")
+
+
+@wrong(webhooks, feedback="the payload is signed byte for byte, as it came")
+def verify__signs_what_it_has_parsed(payload, header, secret, now_s, tolerance_s=TOLERANCE_S):
+    _check(json.dumps(json.loads(payload)).encode(), header, secret, now_s, tolerance_s)
+
+
+@wrong(webhooks, feedback="anybody may send a header")
+def verify__takes_any_number_for_a_time(payload, header, secret, now_s, tolerance_s=TOLERANCE_S):
+    for name, value in _fields(header):
+        if name == "t" and value.isdigit():
+            int(value)
+    _check(payload, header, secret, now_s, tolerance_s)
 
 
 def _right(order, news):

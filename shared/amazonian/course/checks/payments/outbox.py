@@ -32,21 +32,36 @@ class Broker:
         self.tried: list[str] = []
         self.got: list[str] = []
         self.marked_too_early: list[str] = []
+        self.published_within_a_commit = False
 
     def publish(self, message: Message) -> None:
         self.tried.append(message.id)
+        self.published_within_a_commit |= self.database.open
         if message.id not in _waiting(self.database):
             self.marked_too_early.append(message.id)
         if message.id == self.dies_at:
             raise PowerCutError
         if message.id in self.refuses:
-            raise OSError("the broker is not there")
+            raise RuntimeError("the broker is not there")
         self.got.append(message.id)
 
 
-def _outbox(*messages: tuple[str, str]) -> MemoryDatabase:
+class Database(MemoryDatabase):
+    """A database that knows whether a commit is under way."""
+
+    open = False
+
+    def write(self, change: Callable) -> Any:
+        self.open = True
+        try:
+            return super().write(change)
+        finally:
+            self.open = False
+
+
+def _outbox(*messages: tuple[str, str]) -> Database:
     """A database whose outbox holds messages, each given by order and id."""
-    database = MemoryDatabase(outbox.SCHEMA)
+    database = Database(outbox.SCHEMA)
     for order_id, message_id in messages:
         database.write(
             lambda t, order_id=order_id, message_id=message_id: outbox.add(
@@ -107,6 +122,12 @@ def publishing_comes_first(relay):
             f"{broker.marked_too_early[0]} was marked as sent before it was published",
             "first publish, then mark",
             "what if the process ends between the two? A message that is marked is never sent",
+        )
+    if broker.published_within_a_commit:
+        raise fail(
+            "a message was published while a commit was under way",
+            "publish, and then mark in a commit of its own",
+            "a broker may take seconds, and meanwhile nobody else could write",
         )
 
 

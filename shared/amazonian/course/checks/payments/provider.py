@@ -19,6 +19,21 @@ ORDER = PaymentOrder("pay_1-1", "pay_1", "ada", 4200, "EUR", "pm_card_visa")
 
 
 @about.rule("charge_key")
+def each_attempt_has_the_same(charge_key):
+    """All attempts at one charge have one key, in every process and after every crash."""
+    first = call(charge_key, ORDER).satisfies(lambda key: isinstance(key, str), "a text")
+    for later in (
+        ORDER,
+        replace(ORDER, attempts=5, version=9),
+        replace(ORDER, state=State.UNKNOWN, due_at_s=1_790_000_000.0, reason="no answer"),
+    ):
+        call(charge_key, later).equals(
+            first,
+            look="what changes from attempt to attempt must not be part of the name",
+        )
+
+
+@about.rule("charge_key")
 def it_is_id_and_generation(charge_key):
     """The key is the order's id, a slash, and its key generation."""
     for order, wanted in (
@@ -28,19 +43,6 @@ def it_is_id_and_generation(charge_key):
     ):
         call(charge_key, order).equals(
             wanted, look="an f-string of order.id and order.key_generation"
-        )
-
-
-@about.rule("charge_key")
-def each_attempt_has_the_same(charge_key):
-    """All attempts at one charge have one key, in every process and after every crash."""
-    for later in (
-        replace(ORDER, attempts=5, version=9),
-        replace(ORDER, state=State.UNKNOWN, due_at_s=1_790_000_000.0, reason="no answer"),
-    ):
-        call(charge_key, later).equals(
-            "pay_1-1/0",
-            look="what changes from attempt to attempt must not be part of the name",
         )
 
 
@@ -150,11 +152,23 @@ def no_clear_answer_is_unknown(outcome_of):
     for error, shown_as in (
         (stripe.APIError("Something broke.", http_status=500), "<APIError 500>"),
         (stripe.APIConnectionError("No answer within 5 s."), "<APIConnectionError>"),
-        (stripe.AuthenticationError("Bad key.", http_status=401), "<AuthenticationError 401>"),
     ):
         _read(outcome_of, error, shown_as).equals(
             Unknown(str(error)),
-            look="a server that fails, and a silence, say nothing about the buyer's money",
+            look="a server that fails, and a silence, say nothing about the buyer's money; and "
+            "only what replayed(answer) calls a replay has spent its key",
+        )
+    request = {"request-id": "req_1"}
+    for kind, status in (
+        (stripe.AuthenticationError, 401),
+        (stripe.PermissionError, 403),
+        (stripe.RateLimitError, 429),
+        (stripe.APIError, 409),
+    ):
+        error = kind("Not now.", http_status=status, headers=request)
+        _read(outcome_of, error, f"<{kind.__name__} {status}, of request req_1>").equals(
+            Unknown(str(error)),
+            look="anything that is in none of the other rows; str(answer) names the request",
         )
 
 
@@ -169,6 +183,21 @@ def a_replayed_failure_has_spent_its_key(outcome_of):
     )
 
 
+@about.rule("outcome_of")
+def a_replayed_no_is_a_no(outcome_of):
+    """A decline, or a refusal, that is replayed is what it was the first time."""
+    replay = {"Idempotent-Replayed": "true"}
+    look = "a kept answer is an answer: only a failure that is kept has spent its key"
+    declined = stripe.CardError("No.", "", "card_declined", http_status=402, headers=replay)
+    _read(outcome_of, declined, "<CardError 402, Idempotent-Replayed: true>").equals(
+        Declined("card_declined", "No."), look
+    )
+    wrong = stripe.InvalidRequestError("No.", "", code="bad", http_status=400, headers=replay)
+    _read(outcome_of, wrong, "<InvalidRequestError 400, Idempotent-Replayed: true>").equals(
+        Rejected("bad", "No."), look
+    )
+
+
 about.hints(
     "outcome_of",
     "Which answers say for certain that the buyer was charged, and which that they were not?",
@@ -179,7 +208,7 @@ about.hints(
     """
     if isinstance(answer, stripe.PaymentIntent):
         if answer.status == "succeeded": return Captured(…)
-        if answer.status in (…, …): … return Declined(…, …, answer.id)
+        if answer.status in (…, …): … return Declined(…, …)
         return Unknown(…)
     if isinstance(answer, stripe.CardError): return Declined(…)
     if isinstance(answer, (…, …)): return Rejected(answer.code or …, …)
