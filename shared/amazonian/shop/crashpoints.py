@@ -119,11 +119,9 @@ class WatchedDatabase:
 class Report:
     """What `explore` found.
 
-    Attributes:
-        points: how many moments the undisturbed run had.
-        runs: how many runs there were, the undisturbed one included.
-        broken: in how many runs each fault was found.
-        found: how often each fault was found, in all runs together.
+    `points` is the number of moments in the undisturbed run, `runs` the number of runs, that one
+    included. `broken` counts the runs in which each fault was found, and `found` how often each
+    was found in all runs together.
     """
 
     points: int = 0

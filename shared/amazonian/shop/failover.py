@@ -108,7 +108,7 @@ def rejoin(database: Database, primary: Primary) -> list[Change]:
     """Make a server that was primary fit to follow the present one.
 
     Returns:
-        The changes that it had and the present primary does not: they are undone, and were lost.
+        The changes that it had and the present primary does not. They are undone, and so lost.
     """
     keep = changelog.end(database.read).position
     while changelog.epoch_at(database.read, keep) != changelog.epoch_at(

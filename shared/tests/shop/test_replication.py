@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 from crew import in_threads
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amazonian.resilience.database import open_database
@@ -57,6 +57,7 @@ def test_a_change_is_applied_once_and_in_order() -> None:
     assert changelog.changes(database.read, 0) == [first, second]
 
 
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 3), max_size=12))
 def test_a_replica_shows_a_state_that_the_primary_had(limits: list[int]) -> None:
     primary = Primary("a", memory(), epoch=1)

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amazonian.shop.ring import (
@@ -90,6 +90,7 @@ def test_a_key_belongs_to_the_first_point_at_or_after_it() -> None:
         assert ring.node_of("k") == node
 
 
+@settings(max_examples=40)
 @given(NAMES, st.text(max_size=8))
 def test_the_arcs_say_the_same_as_the_look_up(nodes: list[str], key: str) -> None:
     ring = Ring(nodes, virtual=3)
@@ -100,6 +101,7 @@ def test_the_arcs_say_the_same_as_the_look_up(nodes: list[str], key: str) -> Non
     assert sum(ring.shares().values()) == pytest.approx(1)
 
 
+@settings(max_examples=40)
 @given(NAMES, NAMES, st.lists(st.text(max_size=8), min_size=1))
 def test_moves_say_of_every_key_whether_it_moves(
     one: list[str], other: list[str], keys: list[str]

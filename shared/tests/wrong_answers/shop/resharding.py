@@ -190,4 +190,18 @@ def move_range__forgets_to_open_the_target(move, source, target, shard_map):
     source.clear(move)
 
 
+@wrong(resharding, feedback="when nobody can write at the source any more")
+def move_range__waits_until_it_is_level(move, source, target, shard_map):
+    if _named(move, shard_map):
+        target.clear(move)
+        level = source.position()
+        copy(move, source, target)
+        while level < source.position():
+            level = catch_up(move, source, target, level)
+        source.close(move)
+        target.open(move)
+        shard_map.assign(move)
+    source.clear(move)
+
+
 EQUIVALENT: dict[str, str] = {}

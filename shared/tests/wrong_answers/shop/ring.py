@@ -44,6 +44,12 @@ def node_of__steps_over_a_point_at_its_place(self, key):
     return points[bisect.bisect_right(points, (place(key), "￿")) % len(points)][1]
 
 
+@wrong(Ring, feedback="the points are pairs, so compare with a pair")
+def node_of__compares_pairs_with_a_number(self, key):
+    points = _checked(self)
+    return points[bisect.bisect_left(points, place(key)) % len(points)][1]
+
+
 @wrong(Ring, feedback="a list made from it looks at every point")
 def node_of__makes_a_list_first(self, key):
     places = [at for at, _ in _checked(self)]

@@ -21,6 +21,8 @@ AGAIN = (
     "target.clear(move) at the beginning. Or a map that names the target already: then nothing "
     "is left to do but source.clear(move), and that must be done"
 )
+LONG = 60
+CLOSE = "source.close(move)"
 LOOKS = {
     LOST: "a read goes where the map names. Orders that were there when you began come to the "
     "target by copy, before assign, and leave the source after it. Those that came since: " + TAIL,
@@ -93,6 +95,13 @@ class _World:
         if not self.faults:
             given(step)
 
+    def customers_act(self) -> None:
+        """They do, but rest after a long while, so that whoever waits for that comes to an end,
+        and act again when the source is being closed."""
+        tired = len(self.steps) > LONG and CLOSE not in self.steps
+        if not self.faults and not tired:
+            self.traffic.turn()
+
     def run(self, move_range) -> Answer:
         return call(
             move_range,
@@ -145,7 +154,11 @@ def a_quiet_range_moves(move_range):
         )
     place = world.move.upto
     for shard, wanted, look in (
-        (world.source, False, "source.close(move), and what comes before it is caught up with"),
+        (
+            world.source,
+            False,
+            "source.close(move): then nobody writes there, and the log has an end",
+        ),
         (world.target, True, LOOKS[HELD]),
     ):
         if shard.owns(place) != wanted:
@@ -161,7 +174,7 @@ def customers_act_at_each_moment(move_range):
     """Whatever customers write while it runs, they read it back, and nothing they deleted."""
     moments = Moments()
     world = _World(moments, "customers write, delete and read before and after each step")
-    moments.meanwhile = lambda: None if world.faults else world.traffic.turn()
+    moments.meanwhile = world.customers_act
     answer = world.run(move_range)
     world.no_fault()
     answer.made  # noqa: B018 - raises what the call raised
@@ -177,7 +190,7 @@ def the_range_is_closed_for_a_moment_only(move_range):
 
     moments.meanwhile = lambda: None if world.target.has_taken else world.traffic.turn()
     world.run(move_range).made  # noqa: B018 - raises what the call raised
-    closed = [at for at, step in enumerate(world.steps) if step == "source.close(move)"]
+    closed = [at for at, step in enumerate(world.steps) if step == CLOSE]
     held = world.steps[closed[0] :] if closed else []
     late = [step for step in held if step.startswith("target takes")]
     if late:
@@ -197,7 +210,7 @@ def it_may_die_at_any_moment(move_range):
         moment += 1
         moments = Moments([moment])
         world = _World(moments, f"the process dies at its moment {moment}, and is called again")
-        moments.meanwhile = lambda world=world: None if world.faults else world.traffic.turn()
+        moments.meanwhile = world.customers_act
         answer, seen = world.run(move_range), moments.seen + 1
         if isinstance(answer.error, KilledError):
             given("a new process begins")

@@ -29,6 +29,9 @@ def _ring(node_of, points, situation):
     return ring
 
 
+PAIRS = (
+    "the points are pairs, so compare with a pair: (place(key),) is below any point at that place"
+)
 WRAPS = "behind the last point the circle begins again: the first point has those keys"
 
 
@@ -43,7 +46,10 @@ def the_next_point_has_the_key(node_of):
     ):
         beside = ", ".join(f"{point - at:+} ({node})" for point, node in points)
         ring = _ring(node_of, points, f"points at place('ada'){beside.replace(', ', ', … ')}")
-        call(ring.node_of, "ada").equals(
+        answer = call(ring.node_of, "ada")
+        if isinstance(answer.error, TypeError):
+            raise answer.broken(repr(wanted), PAIRS)
+        answer.equals(
             wanted,
             look="the next point clockwise, not the nearest and not the one before: "
             "bisect.bisect_left gives its index",
