@@ -113,6 +113,14 @@ def read_head(connection: socket.socket) -> bytes:
     return head
 
 
+def read_exactly(connection: socket.socket, count: int) -> bytes:
+    """So many bytes, or fewer if the other side closes before."""
+    data = b""
+    while len(data) < count and (piece := connection.recv(count - len(data))):
+        data += piece
+    return data
+
+
 def saying(data: bytes) -> Callable[[Scripted, socket.socket], None]:
     """A script: say this, and wait for the next request."""
     return lambda backend, connection: connection.sendall(data)

@@ -12,6 +12,7 @@ from backends import (
     PATIENCE_S,
     Recorder,
     Scripted,
+    read_exactly,
     read_head,
     refusing,
     replying,
@@ -180,6 +181,22 @@ def test_a_reply_that_ends_with_its_connection_is_whole(balanced, scripted):
         assert ask(url).content == b"as long as it is"
 
 
+def test_a_reply_that_was_to_end_with_its_connection_is_not_whole_if_that_breaks(
+    balanced, scripted
+):
+    backend = scripted(resetting(b"HTTP/1.0 200 OK\r\n\r\nas long"))
+    with balanced(backend.url) as (_, url), pytest.raises(http.client.IncompleteRead):
+        ask(url)
+
+
+def test_a_connection_that_its_backend_will_close_is_not_used_again(balanced, scripted):
+    closing = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok"
+    backend = scripted(saying(closing))
+    with balanced(backend.url) as (_, url):
+        assert [ask(url, "POST", body=b"").status for _ in range(3)] == [200] * 3
+    assert backend.connections == 3
+
+
 def test_pipelined_requests_get_their_replies_in_order(balanced, serving):
     async def echo(scope, receive, send):
         await replying(200, scope["raw_path"])(scope, receive, send)
@@ -199,7 +216,7 @@ def test_connections_are_kept_on_both_sides(balanced, serving):
         for _ in range(20):
             client.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n.")
             assert read_head(client).startswith(b"HTTP/1.1 200")
-            assert client.recv(2) == b"ok"
+            assert read_exactly(client, 2) == b"ok"
     assert (len(backend.requests), len(backend.clients)) == (20, 1)
 
 
@@ -284,15 +301,20 @@ def test_a_reply_may_begin_before_the_request_has_ended(balanced, serving):
         client.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
         client.sendall(b"3\r\none\r\n")
         assert read_head(client).startswith(b"HTTP/1.1 200")
-        assert client.recv(8) == b"3\r\none\r\n"
+        assert read_exactly(client, 8) == b"3\r\none\r\n"
         client.sendall(b"3\r\ntwo\r\n0\r\n\r\n")
-        assert client.recv(13, socket.MSG_WAITALL) == b"3\r\ntwo\r\n0\r\n\r\n"
+        assert read_exactly(client, 13) == b"3\r\ntwo\r\n0\r\n\r\n"
 
 
-def test_a_backend_may_refuse_before_the_body_is_complete(balanced, serving):
-    with balanced(serving(replying(413, b"too large"))) as (_, url), dial(url) as client:
-        client.sendall(b"PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n....")
-        assert read_head(client).startswith(b"HTTP/1.1 413")
+def test_a_backend_may_refuse_before_the_body_is_complete(balanced, scripted):
+    """The rest of that body is never taken for the next request."""
+    backend = scripted(saying(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n"))
+    with balanced(backend.url) as (_, url):
+        for _ in range(2):
+            with dial(url) as client:
+                client.sendall(b"PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n....")
+                assert read_head(client).startswith(b"HTTP/1.1 413")
+    assert (backend.connections, len(backend.heads)) == (2, 2)
 
 
 # --- Expect: 100-continue ---------------------------------------------------------------------
@@ -324,7 +346,7 @@ def test_a_backend_that_knows_nothing_of_expect_gets_the_body_all_the_same(
     monkeypatch.setattr("amazonian.shop.caller.PERMISSION_WITHIN_S", 0.05)
 
     def script(backend, connection):
-        assert connection.recv(4, socket.MSG_WAITALL) == b"body"
+        assert read_exactly(connection, 4) == b"body"
         connection.sendall(GOOD)
 
     with balanced(scripted(script).url) as (_, url), dial(url) as client:
@@ -367,7 +389,7 @@ def test_an_idempotent_request_is_tried_elsewhere(balanced, scripted, serving, m
 
 def test_a_body_that_was_not_kept_can_not_be_sent_again(balanced, scripted, serving):
     def script(backend, connection):
-        connection.recv(200_000, socket.MSG_WAITALL)
+        read_exactly(connection, 200_000)
         connection.close()
 
     other = Recorder()
