@@ -121,6 +121,7 @@ class Proxy:
         self._loop = asyncio.get_running_loop()
         caller = Caller(scope, receive, send)
         try:
+            caller.require_known_coding()
             async with self._admitted(caller):
                 await self._answer(caller, self._key_of(scope))
         except web.ProblemError as problem:

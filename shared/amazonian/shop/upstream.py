@@ -77,7 +77,10 @@ class _Reply:
         if status > 599:
             raise ValueError(f"{status} is no status")
         self._without_body = self._without_body or status in (204, 304)
-        framed = {name for name, _ in self._headers} & {b"content-length", b"transfer-encoding"}
+        codings = [value.lower() for name, value in self._headers if name == b"transfer-encoding"]
+        if codings not in ([], [b"chunked"]):
+            raise ValueError(f"nobody has asked for the coding {codings}")
+        framed = codings or any(name == b"content-length" for name, _ in self._headers)
         self.ends_with_connection = not framed and not self._without_body
         self.keeps_connection = self.parser.should_keep_alive()
         self.ended = self._without_body

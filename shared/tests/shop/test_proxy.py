@@ -317,6 +317,16 @@ def test_a_backend_may_refuse_before_the_body_is_complete(balanced, scripted):
     assert (backend.connections, len(backend.heads)) == (2, 2)
 
 
+def test_a_body_in_an_unknown_coding_is_refused(balanced, serving):
+    backend = Recorder()
+    with balanced(serving(backend)) as (_, url), dial(url) as client:
+        client.sendall(
+            b"PUT / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"
+        )
+        assert read_head(client).startswith(b"HTTP/1.1 501")
+    assert backend.requests == []
+
+
 # --- Expect: 100-continue ---------------------------------------------------------------------
 
 ASKING = b"PUT / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n"
@@ -442,8 +452,9 @@ def test_a_reply_that_breaks_off_is_never_made_whole(balanced, scripted, serving
         b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
         b"HTTP/1.1 700 What\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     ],
-    ids=["no HTTP", "two lengths", "length and chunks", "an upgrade", "no status"],
+    ids=["no HTTP", "two lengths", "length and chunks", "an upgrade", "no status", "a coding"],
 )
 def test_a_backend_that_breaks_the_rules_of_http_is_a_bad_gateway(balanced, scripted, nonsense):
     with balanced(scripted(saying_last(nonsense)).url) as (_, url):

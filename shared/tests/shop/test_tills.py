@@ -132,3 +132,65 @@ def test_backends_can_be_exchanged_one_by_one_without_one_failed_request(tills, 
     assert {status for _, _, status in answers} == {200, 201}
     assert len(written) == USERS * SALES_EACH
     assert set(written.values()) == {1}
+
+
+# --- clients that are not ours ----------------------------------------------------------------
+
+ASKED = [
+    ("GET", "/prices/a%2Fb?x=1", None),
+    ("HEAD", "/prices/42", None),
+    ("GET", "/nowhere", None),
+    ("DELETE", "/sales", None),
+    ("POST", "/sales", "no JSON"),
+    ("POST", "/sales", "{}"),
+    ("POST", "/sales", '{"sale": "' + "x" * 2_000_000 + '"}'),
+]
+
+
+def by_curl(url, method, body, tmp_path):
+    (tmp_path / "body").write_text(body or "")
+    command = [need("curl"), "-s", "-i", url, *(["-I"] if method == "HEAD" else ["-X", method])]
+    if body is not None:
+        command += ["--data-binary", f"@{tmp_path / 'body'}"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
+    while said.startswith("HTTP/1.1 100"):
+        said = said.partition("\n\n")[2]
+    head, _, content = said.partition("\n\n")
+    status, *headers = head.splitlines()
+    pairs = dict(line.split(": ", 1) for line in headers)
+    return int(status.split()[1]), pairs, content
+
+
+def by_library(name):
+    def asking(url, method, body, tmp_path):
+        library = pytest.importorskip(name)
+        data = {"content" if name == "httpx" else "data": body} if body is not None else {}
+        reply = library.request(method, url, timeout=30, **data)
+        return reply.status_code, dict(reply.headers), reply.text
+
+    return asking
+
+
+@pytest.fixture(scope="module")
+def balancer(tills):
+    """The proxy as a process, as one starts it from a shell, before one till."""
+    processes, _ = tills
+    with Process("amazonian.shop.proxy", [processes["a"].url, "--probe=/health"]) as process:
+        yield process
+
+
+@pytest.mark.parametrize("asking", [by_curl, by_library("httpx"), by_library("requests")])
+@pytest.mark.parametrize(("method", "target", "body"), ASKED)
+def test_a_client_can_not_tell_the_proxy_from_the_till(
+    tills, balancer, asking, method, target, body, tmp_path
+):
+    """curl asks first whether a large body may come (Expect: 100-continue)."""
+    direct = asking(tills[0]["a"].url + target, method, body, tmp_path)
+    through = asking(balancer.url + target, method, body, tmp_path)
+
+    def comparable(answer):
+        status, headers, content = answer
+        names = {name.lower(): value for name, value in headers.items()}
+        return status, {n: v for n, v in names.items() if n not in ("date", "connection")}, content
+
+    assert comparable(through) == comparable(direct)
