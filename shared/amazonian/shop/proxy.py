@@ -26,8 +26,8 @@ from amazonian.shop.upstream import BackendLostError, Connection, Head, NotConne
 # RFC 9110, 9.2.2: doing them twice has the effect of doing them once.
 IDEMPOTENT = frozenset(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])
 MOST_ATTEMPTS = 3
-# A retry that fails costs as much as five requests that succeed at once bring in: where most of them
-# fail, hardly any are made, since retries must not double an overload.
+# A retry that fails costs what five requests bring in that succeed at once: where most fail, hardly
+# any are made, since retries must not double an overload.
 RETRY_COSTS = retries.QuotaCosts(capacity=500, transient=5, timeout=5, throttling=5)
 
 
