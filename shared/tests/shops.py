@@ -6,90 +6,35 @@ import random
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from amazonian.course.catalogue import ROOT
 from amazonian.resilience import retries
 from amazonian.resilience.database import open_database
-from amazonian.shop import calls, facade
-from amazonian.shop.copying import copy_tables
-from amazonian.shop.facade import Facade
-from amazonian.shop.processes import Process
+from amazonian.shop import calls
+from amazonian.shop.facade import Turnstile
 from amazonian.shop.services import SERVICES
+from amazonian.shop.whole import Shop
 
 SHOPPER = Path(__file__).parent / "shop" / "clients" / "shopper.py"
 SKUS, PIECES, PRICE_CENTS = 20, 10_000, 250
-PARTS = [name for name in SERVICES if name != "monolith"]
-PREFIXES = [SERVICES[name].prefix for name in PARTS]
 
 
-class Counted:
-    """An ASGI application that counts its replies, so that a test can wait for some."""
+class Counted(Turnstile):
+    """A turnstile that says so when a request has been answered."""
 
-    def __init__(self, app: Any):
-        self._app, self.replies, self._more = app, 0, threading.Condition()
+    def __init__(self, to: str, answered: Callable[[], None]):
+        super().__init__(to)
+        self._answered = answered
 
-    async def __call__(self, scope: dict, receive: Any, send: Any) -> None:
-        await self._app(scope, receive, send)
-        with self._more:
-            self.replies += 1
-            self._more.notify_all()
-
-    def wait_for_more(self, count: int, within_s: float = 30.0) -> None:
-        with self._more:
-            enough = self.replies + count
-            assert self._more.wait_for(lambda: self.replies >= enough, within_s), "no load came"
-
-
-@dataclass
-class Shop:
-    """Processes by name, and the façade before them."""
-
-    folder: Path
-    facade: Facade
-    counted: Counted
-    url: str
-    processes: dict[str, Process] = field(default_factory=dict)
-
-    @property
-    def call(self) -> calls.Call:
-        return calls.over_http(self.url)
-
-    def file(self, name: str) -> Path:
-        return self.folder / f"{name}.db"
-
-    def copy(self, name: str, source: str, target: str) -> int:
-        """Copy the tables of a part from one process's database to another's."""
-        schema = SERVICES[name].schema
-        one, other = (open_database(self.file(file), schema) for file in (source, target))
-        try:
-            return copy_tables(one, other, SERVICES[name].tables)
-        finally:
-            one.close()
-            other.close()
-
-    def move(self, name: str) -> None:
-        """Move a part from the monolith to its service; the checkout has nothing to copy."""
-        to = self.processes[name].url
-        if name == "checkout":
-            self.facade.move("/checkouts", to)
-        else:
-            copy = partial(self.copy, name, "monolith", name)
-            self.facade.move(SERVICES[name].prefix, to, copy)
-
-    def move_back(self, name: str) -> None:
-        """Move a part back to the monolith."""
-        if name == "checkout":
-            self.facade.move_back("/checkouts")
-        else:
-            self.facade.move_back(SERVICES[name].prefix, partial(self.copy, name, name, "monolith"))
+    def leave(self) -> None:
+        super().leave()
+        self._answered()
 
 
 def stock(call: calls.Call) -> None:
@@ -99,23 +44,25 @@ def stock(call: calls.Call) -> None:
         call("PUT", f"/inventory/stock/{sku}", {"free": PIECES})
 
 
-@contextmanager
-def shop(folder: Path) -> Iterator[Shop]:
-    """A monolith with goods in it, all services, and a façade that leads to the monolith."""
-    with ExitStack() as stack:
+class CountedShop(Shop):
+    """A shop with goods in it, where a test can wait until more requests have been answered."""
 
-        def start(name: str, *arguments: str) -> Process:
-            options = [name, f"--database={folder / name}.db", *arguments]
-            return stack.enter_context(Process("amazonian.shop.services", options))
+    def __init__(self, folder: Path):
+        super().__init__(folder, checkout=True)
+        self._answers, self._more = 0, threading.Condition()
+        for prefix in self.facade.routes:
+            self.facade.routes[prefix] = Counted(self.facade.monolith, self._count)
+        stock(calls.over_http(self.facade.monolith))
 
-        monolith = start("monolith")
-        before = Facade(monolith.url, [*PREFIXES, "/checkouts"])
-        counted = Counted(before)
-        url = stack.enter_context(facade.serving(before, app=counted))
-        stock(calls.over_http(monolith.url))
-        running = {"monolith": monolith} | {name: start(name) for name in PARTS}
-        running["checkout"] = start("checkout", f"--shop={url}")
-        yield Shop(folder, before, counted, url, running)
+    def _count(self) -> None:
+        with self._more:
+            self._answers += 1
+            self._more.notify_all()
+
+    def wait_for_more(self, count: int, within_s: float = 30.0) -> None:
+        with self._more:
+            enough = self._answers + count
+            assert self._more.wait_for(lambda: self._answers >= enough, within_s), "no load came"
 
 
 @dataclass

@@ -179,10 +179,14 @@ class Checkouts:
         lines = tuple(Line(**line) for line in json.loads(written))
         return Purchase(checkout, user, card, lines, total), outcome
 
+    def log_of(self, checkout: str) -> list[saga.Entry]:
+        """What a checkout has done so far, oldest first."""
+        return DatabaseLog(self._database, checkout).entries()
+
     def why(self, checkout: str) -> str:
         """Why a checkout turned back; empty if it did not."""
-        entries = DatabaseLog(self._database, checkout).entries()
-        return next((f"{e.step}: {e.why}" for e in entries if e.kind == saga.UNDOING), "")
+        turned = [entry for entry in self.log_of(checkout) if entry.kind == saga.UNDOING]
+        return f"{turned[0].step}: {turned[0].why}" if turned else ""
 
     def _begin(self, purchase: Purchase) -> None:
         """Keep the purchase before its first step; one that is there already stays as it is."""

@@ -131,6 +131,19 @@ class Facade:
         self._pool = Pool()
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @contextmanager
+    def moving(self, prefix: str) -> Iterator[Turnstile]:
+        """Give the turnstile of a route, and let nobody else move anything meanwhile.
+
+        Raises:
+            UnknownRouteError: the route table has no such prefix.
+        """
+        if prefix not in self.routes:
+            known = ", ".join(sorted(self.routes))
+            raise UnknownRouteError(f"{prefix!r} is no route; the table has {known}")
+        with self._one_move:
+            yield self.routes[prefix]
+
     def move(
         self,
         prefix: str,
@@ -140,14 +153,16 @@ class Facade:
     ) -> None:
         """Move a route to another place, so that no request fails and no answered write is lost.
 
-        Hold new requests of this route, wait until those under way are answered, copy, let the
-        route lead to the new place, and let the held requests go. Whatever happens, they are let
-        go: if those under way take too long, or the copy fails, to where the route led before.
+        ``with self.moving(prefix) as turnstile:`` gives the route's :class:`Turnstile`, and keeps
+        other moves out. Hold new requests there, wait until those under way are answered, copy,
+        let the route lead to the new place (`turnstile.to`), and let the held requests go.
+        Whatever happens, they are let go: if those under way take too long, or the copy fails, to
+        where the route led before.
 
         Args:
-            prefix: of the route table `self.routes`, which has a :class:`Turnstile` for each.
+            prefix: of the route, as ``/carts``.
             to: the URL of the new place.
-            copy: brings the route's data there.
+            copy: brings the route's data there; called once.
             within_s: how long those under way may take, in seconds.
 
         Raises:
@@ -155,7 +170,7 @@ class Facade:
             StillBusyError: they took longer.
             Exception: what `copy` raises.
         """
-        with self._alone(prefix) as turnstile:
+        with self.moving(prefix) as turnstile:
             turnstile.hold()
             try:
                 turnstile.wait_until_idle(within_s)
@@ -169,15 +184,6 @@ class Facade:
     ) -> None:
         """Move a route back to the monolith; see :meth:`move`."""
         self.move(prefix, self.monolith, copy, within_s)
-
-    @contextmanager
-    def _alone(self, prefix: str) -> Iterator[Turnstile]:
-        """The turnstile of a route, while nothing else moves."""
-        if prefix not in self.routes:
-            known = ", ".join(sorted(self.routes))
-            raise UnknownRouteError(f"{prefix!r} is no route; the table has {known}")
-        with self._one_move:
-            yield self.routes[prefix]
 
     # --- one request --------------------------------------------------------------------------
 
@@ -263,13 +269,9 @@ async def _inside(turnstile: Turnstile) -> AsyncIterator[str]:
 
 
 @contextmanager
-def serving(facade: Facade, port: int = 0, app: Any = None) -> Iterator[str]:
-    """Serve a façade from this process while a ``with`` block runs; gives its URL.
-
-    Args:
-        app: what to serve in its place, such as an application that counts and calls it.
-    """
-    with web.serving(app or facade, port) as url:
+def serving(facade: Facade, port: int = 0) -> Iterator[str]:
+    """Serve a façade from this process while a ``with`` block runs; gives its URL."""
+    with web.serving(facade, port) as url:
         try:
             yield url
         finally:

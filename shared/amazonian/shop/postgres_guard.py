@@ -29,11 +29,11 @@ def kill(processes: Sequence[psutil.Process]) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    while any(map(_runs, processes)):
+    while any(map(runs, processes)):
         time.sleep(LOOK_AGAIN_S)
 
 
-def _runs(process: psutil.Process) -> bool:
+def runs(process: psutil.Process) -> bool:
     """Whether it runs; what has ended and was not asked about by its parent does not."""
     with suppress(psutil.NoSuchProcess):
         return process.status() != psutil.STATUS_ZOMBIE

@@ -1,6 +1,6 @@
 """A day on which everybody wants the same thing: a hot item, simulated: lab 2.4.
 
-The shop of the model (:mod:`amazonian.shop.growth`) has grown for a crowd of a given size, whose
+The shop of the model (:mod:`amazonian.shop.capacity`) has grown for a crowd of a given size, whose
 wishes are spread as Zipf's law has it. Then one product gets a large share of all views and
 orders. More machines don't help the one that has this product, nor the one row with its stock.
 """
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amazonian.shop import growth, simulator
-from amazonian.shop.growth import Architecture, Demand, Part
+from amazonian.shop import capacity, growth, simulator
+from amazonian.shop.capacity import Architecture, Demand, Part
 from amazonian.shop.simulator import Station, Visits
 
 PATIENCE_S = 1.0  # how long a customer waits for an answer
@@ -20,7 +20,7 @@ PHASE_S = 20.0  # before the hot item, with it, and after it
 
 @dataclass(frozen=True)
 class Timeline:
-    """What callers saw of one machine, second by second.
+    """What callers saw of one machine, second by second; NaN where there were none.
 
     Args:
         second: from 0 on, shape (seconds,).
@@ -57,24 +57,27 @@ def timeline(
         part = _part(name, architecture, demand)
         count = rng.poisson(part.rate_per_s * PHASE_S)
         arrivals.append(phase * PHASE_S + np.sort(rng.uniform(0, PHASE_S, count)))
-        services.append(growth.services_s(part, count, rng))
+        services.append(capacity.services_s(part, count, rng))
     station = Station(part.cores, queue_limit=queue_limit, deadline_s=PATIENCE_S)
     visits = simulator.simulate(np.concatenate(arrivals), np.concatenate(services), [station])
     return _by_second(visits, round(3 * PHASE_S))
 
 
 def _part(name: str, architecture: Architecture, demand: Demand) -> Part:
-    found = {part.name: part for part in growth.parts(architecture, demand)}
+    found = {part.name: part for part in capacity.parts(architecture, demand)}
     return found[name]
 
 
 def _by_second(visits: Visits, seconds: int) -> Timeline:
     second = visits.arrival_s.astype(int)
-    came = np.bincount(second, minlength=seconds)
-    answered = np.bincount(second, weights=visits.good, minlength=seconds) / np.maximum(came, 1)
-    waited_s = np.where(visits.rejected, np.nan, visits.time_s)
-    p99_s = [np.nanpercentile(waited_s[second == number], 99) for number in range(seconds)]
-    return Timeline(np.arange(seconds), answered, np.array(p99_s))
+    answered, p99_s = np.full(seconds, np.nan), np.full(seconds, np.nan)
+    for number in np.unique(second):
+        came = second == number
+        answered[number] = visits.good[came].mean()
+        admitted = came & ~visits.rejected
+        if admitted.any():
+            p99_s[number] = np.percentile(visits.time_s[admitted], 99)
+    return Timeline(np.arange(seconds), answered, p99_s)
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,9 @@ def rehearse(
         rng: makes all random numbers.
     """
     demand = Demand(users, hot_share)
-    part = growth.bottleneck(growth.parts(architecture, demand))
+    part = capacity.bottleneck(capacity.parts(architecture, demand))
     arrivals_s = simulator.poisson(part.rate_per_s, requests, rng)
     station = Station(part.cores, queue_limit=LONG_QUEUE, deadline_s=PATIENCE_S)
-    visits = simulator.simulate(arrivals_s, growth.services_s(part, requests, rng), [station])
+    visits = simulator.simulate(arrivals_s, capacity.services_s(part, requests, rng), [station])
     added = tuple(f"{step.relieved}: {step}" for step in growth.grow(architecture, demand))
     return Rehearsal(users, part.name, part.utilisation, float(visits.good.mean()), added)

@@ -182,7 +182,7 @@ def round_robin_rate(stations: int, utilisation: float) -> float:
     σ = (cρ / (cρ + 1 - σ))^c.
 
     Returns:
-        1 - σ, per service time: the mean time is its inverse.
+        1 - σ, a rate per service time; the mean time is its inverse.
     """
     sigma, load = 0.0, stations * utilisation
     for _ in range(10_000):  # a fixed point, approached from below; faster the lower the load

@@ -28,7 +28,7 @@ LOST_ACKNOWLEDGED = "an acknowledged write is lost"
 TWO_PRIMARIES = "an old primary has a write acknowledged"
 DIFFERENT = "the servers differ in the end"
 
-Fault = Callable[[str], None]
+Fault = Callable[[str, str], None]  # which fault, and what was seen
 T = TypeVar("T")
 
 
@@ -49,10 +49,7 @@ class Store:
         map_database = MemoryDatabase((*ShardMap.SCHEMA, *Plan.SCHEMA))
         self.shards = {name: Shard(name, database) for name, database in databases.items()}
         self.shard_map = ShardMap(map_database)
-        self.shard_map.lay_out(before)
-        for name, ranges in self.shard_map.layout().ranges().items():
-            for part in ranges:
-                self.shards[name].open(part)
+        self.shard_map.lay_out(before, self.shards)
         # The same databases as the process has them that moves the range and may die.
         self.moved = {name: Shard(name, moments.watched(databases[name])) for name in databases}
         self.moved_map = ShardMap(moments.watched(map_database))
@@ -116,20 +113,21 @@ class Traffic:
         for customer in self.CUSTOMERS:
             found = {order.key: order for order in router.orders_of(customer)}
             expected = {key for key in self.expected if changelog.customer_of(key) == customer}
-            for key in expected | found.keys():
+            for key in sorted(expected | found.keys()):
                 self.compare(key, found.get(key))
         counted = sum(count for count, _ in router.sold().values())
         if counted != len(self.expected):
-            self.fault(LOST if counted < len(self.expected) else DOUBLED)
+            fault = LOST if counted < len(self.expected) else DOUBLED
+            self.fault(fault, f"{counted} orders counted, of {len(self.expected)}")
 
     def compare(self, key: str, found: Order | None) -> None:
         expected = self.expected.get(key)
         if expected is None and found is not None:
-            self.fault(BACK)
+            self.fault(BACK, f"{key} was deleted, and read as {found}")
         elif expected is not None and found is None:
-            self.fault(LOST)
+            self.fault(LOST, f"{key} was written, and not there when it was read")
         elif found != expected:
-            self.fault(STALE)
+            self.fault(STALE, f"{key} was written as {expected}, and read as {found}")
 
     def last_look(self) -> None:
         """After all: everything can be written, and every order lies in one shard alone."""
@@ -137,10 +135,10 @@ class Traffic:
         for _ in range(3):
             self.turn()
         if self.held:
-            self.fault(HELD)
+            self.fault(HELD, f"{self.held} writes found no shard that takes them")
         lying = sum(len(changelog.every(shard.database)) for shard in self.store.shards.values())
         if lying > len(self.expected):
-            self.fault(DOUBLED)
+            self.fault(DOUBLED, f"{lying} orders lie in the shards, of {len(self.expected)}")
 
 
 def rehearse_reshard(kills: int = 1) -> Report:
@@ -155,7 +153,7 @@ def rehearse_reshard(kills: int = 1) -> Report:
     def run(moments: Moments) -> list[str]:
         faults: list[str] = []
         store = Store(moments)
-        traffic = Traffic(store, faults.append)
+        traffic = Traffic(store, lambda fault, _: faults.append(fault))
         moments.meanwhile = traffic.turn
         until_done(lambda: store.plan.begin(store.moves))
         until_done(lambda: resharding.reshard(store.plan, store.moved, store.moved_map))

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from amazonian.resilience.database import Database, Transaction
 from amazonian.shop import changelog
@@ -290,10 +290,7 @@ class Server(Protocol):
     def find(self, key: str) -> Order | None: ...
 
 
-S = TypeVar("S", bound=Server)
-
-
-def read_after(position: int, replicas: Sequence[S], primary: S) -> S:
+def read_after(position: int, replicas: Sequence[Server], primary: Server) -> Server:
     """The server that a customer may read from who has seen the change at `position`.
 
     Args:
@@ -308,3 +305,27 @@ def read_after(position: int, replicas: Sequence[S], primary: S) -> S:
         if replica.position() >= position:
             return replica
     return primary
+
+
+class Session:
+    """One customer's requests: whatever a replica's lag, they see what the customer wrote.
+
+    Args:
+        primary: takes the writes.
+        replicas: in the order in which they are to be asked.
+
+    Attributes:
+        position: of the customer's last write. A web shop keeps it in a cookie.
+    """
+
+    def __init__(self, primary: Primary, replicas: Sequence[Replica]):
+        self.primary, self.replicas = primary, replicas
+        self.position = 0
+
+    def write(self, key: str, order: Order | None) -> None:
+        """Change an order at the primary, as `Primary.write` does."""
+        self.position = self.primary.write(key, order)
+
+    def find(self, key: str) -> Order | None:
+        """The order with this key, from a server that has this customer's writes."""
+        return read_after(self.position, self.replicas, self.primary).find(key)

@@ -210,12 +210,17 @@ def jump(key: str, nodes: Sequence[str]) -> str:
     Nodes are numbered: one more can come at the end of the list and only the last can go, so it
     suits shards that never leave rather than servers that fail.
     """
-    state, here, there = place(key), -1, 0
-    while there < len(nodes):
+    return nodes[jump_number(place(key), len(nodes))]
+
+
+def jump_number(state: int, buckets: int) -> int:
+    """The bucket, from 0 on, that a key of 64 bits belongs to, as the paper has it."""
+    here, there = -1, 0
+    while there < buckets:
         here = there
         state = (state * 2_862_933_555_777_941_757 + 1) % 2**64
         there = int((here + 1) * (2**31 / ((state >> 33) + 1)))
-    return nodes[here]
+    return here
 
 
 def moved_share(

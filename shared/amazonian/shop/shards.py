@@ -92,6 +92,10 @@ class Shard:
 
     # what a move of a range uses
 
+    def owns(self, place: int) -> bool:
+        """Whether this shard takes writes at this place."""
+        return _owns(self.database.read, place)
+
     def position(self) -> int:
         """The position of the last change in this shard's log."""
         return changelog.end(self.database.read).position
@@ -223,8 +227,8 @@ class ShardMap:
     def __init__(self, database: Database):
         self.database = database
 
-    def lay_out(self, ring: Ring) -> None:
-        """Begin with a ring's arcs; does nothing if there is a map already."""
+    def lay_out(self, ring: Ring, shards: Mapping[str, Shard]) -> None:
+        """Begin with a ring's arcs, and open them in the shards. A second time does nothing."""
 
         def change(transaction: Transaction) -> None:
             if not transaction.execute("SELECT 1 FROM versions LIMIT 1"):
@@ -232,7 +236,10 @@ class ShardMap:
                     transaction.execute("INSERT INTO ranges VALUES (?, ?)", (upto, name))
                 transaction.execute("INSERT INTO versions VALUES (1)")
 
-        self.database.write(change)
+        if not self.database.read("SELECT 1 FROM versions LIMIT 1"):
+            for above, upto, name in ring.arcs():
+                shards[name].open(Range(above, upto))
+            self.database.write(change)
 
     def version(self) -> int:
         """The number of the present map."""

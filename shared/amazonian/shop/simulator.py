@@ -115,7 +115,7 @@ class Visits:
 
     @property
     def time_s(self) -> np.ndarray:
-        """From arrival to departure: waiting and service."""
+        """From arrival to departure, which is waiting and service together."""
         return self.end_s - self.arrival_s
 
     @property
@@ -125,7 +125,7 @@ class Visits:
 
     @property
     def good(self) -> np.ndarray:
-        """True where the caller got its answer before it went away: what *goodput* counts."""
+        """True where the caller got its answer before it went away; these are the *goodput*."""
         return ~np.isnan(self.start_s) & (self.time_s <= self.deadline_s)
 
     def __len__(self) -> int:

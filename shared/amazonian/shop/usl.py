@@ -62,9 +62,10 @@ def fit(clients: Sequence[float], rates_per_s: Sequence[float]) -> Law:
 
     Multiply each measurement's line by X/N, so that what is left over is a *relative* error, and
     small throughputs count as much as large ones. Then 1 = (a + b (N - 1) + c N (N - 1)) X/N, as
-    nearly as can be, is a problem of least squares. Noise may make its b or c negative, which
-    means nothing. So solve it four times, with b, with c, with both and with neither, and take the
-    best of those solutions in which nothing is negative: the one with neither is always among them.
+    nearly as can be, is a problem of least squares. Noise may make a number in its solution
+    negative, which means nothing. So solve it four times, with b, with c, with both and with
+    neither, and take the best of those solutions in which nothing is negative: the one with
+    neither is always among them.
 
     Args:
         clients: N of each measurement, at least 1; three different ones at least.

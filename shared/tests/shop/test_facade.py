@@ -154,43 +154,45 @@ def test_a_route_moves_and_moves_back_and_the_data_is_copied_each_time() -> None
     assert copied == ["there", "back"]
 
 
+class Watched(Turnstile):
+    """A turnstile that tells when it holds, and when somebody is held."""
+
+    def __init__(self, to: str):
+        super().__init__(to)
+        self.held, self.somebody_waits = threading.Event(), threading.Event()
+
+    def enter(self) -> "Future[str]":
+        entered = super().enter()
+        if not entered.done():
+            self.somebody_waits.set()
+        return entered
+
+    def hold(self) -> None:
+        super().hold()
+        self.held.set()
+
+
 def test_the_move_waits_for_what_is_under_way_and_holds_what_comes_since() -> None:
-    gate, asked_again = Gate(None), threading.Event()
+    gate = Gate(None)
     copied: list[bool] = []
     with between(gate) as (before, url, new):
-        turnstile = before.routes["/carts"]
-        entered = turnstile.enter
-
-        def enter() -> Future:
-            found = entered()
-            if turnstile._holding:
-                asked_again.set()
-            return found
-
-        turnstile.enter = enter  # type: ignore[method-assign]
-
-        def copy() -> None:
-            copied.append(gate.go_on.is_set())
+        turnstile = before.routes["/carts"] = Watched(before.monolith)
 
         def work(number: int) -> str | None:
             if number == 0:
                 return get(url)
-            assert gate.began.wait(PATIENCE_S)
             if number == 1:
-                before.move("/carts", new, copy)
+                assert gate.began.wait(PATIENCE_S)
+                before.move("/carts", new, lambda: copied.append(gate.go_on.is_set()))
                 return None
-            with turnstile._change:
-                turnstile._change.wait_for(lambda: turnstile._holding, PATIENCE_S)
-            return get(url)
-
-        def let_go() -> None:
-            assert asked_again.wait(PATIENCE_S)
+            if number == 2:
+                assert turnstile.held.wait(PATIENCE_S)
+                return get(url)
+            assert turnstile.somebody_waits.wait(PATIENCE_S)
             gate.go_on.set()
+            return None
 
-        opener = threading.Thread(target=let_go)
-        opener.start()
-        assert in_threads(3, work) == ["old", None, "new"]
-        opener.join()
+        assert in_threads(4, work) == ["old", None, "new", None]
     assert copied == [True], "it was copied while a request was under way"
 
 

@@ -8,33 +8,33 @@ from pathlib import Path
 
 import pytest
 import shops
-from shops import Buyers, Shop
+from shops import Buyers, CountedShop
 
 from amazonian.resilience.database import open_database
-from amazonian.shop import calls, checkout, saga
+from amazonian.shop import calls, checkout, saga, whole
 
 pytestmark = pytest.mark.xdist_group("shop")  # the tests share one shop
 
 # The checkout first: its transaction in the monolith changes the data of all others.
-ORDER = ["checkout", *shops.PARTS]
+ORDER = ["checkout", *whole.PARTS]
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with shops.shop(tmp_path_factory.mktemp("shop")) as running:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CountedShop]:
+    with CountedShop(tmp_path_factory.mktemp("shop")) as running:
         yield running
 
 
 def test_each_route_moves_and_moves_back_under_load_and_nobody_notices(
-    shop: Shop, tmp_path: Path
+    shop: CountedShop, tmp_path: Path
 ) -> None:
     users, rounds = 6, 30
     with shops.shoppers(shop.url, tmp_path, users, rounds) as load:
         for name in ORDER:
-            shop.counted.wait_for_more(40)
+            shop.wait_for_more(40)
             shop.move(name)
         for name in reversed(ORDER):
-            shop.counted.wait_for_more(40)
+            shop.wait_for_more(40)
             shop.move_back(name)
         assert load.poll() is None, "the load ended before the last move"
         printed, complaints = load.communicate(timeout=60)
@@ -47,7 +47,7 @@ def test_each_route_moves_and_moves_back_under_load_and_nobody_notices(
         shops.assert_kept(shop, told)
 
 
-def test_no_promise_breaks_while_services_are_killed_and_started_again(shop: Shop) -> None:
+def test_no_promise_breaks_while_services_are_killed_and_started_again(shop: CountedShop) -> None:
     for name in ORDER:
         shop.move(name)
     before = shops.books(shop)

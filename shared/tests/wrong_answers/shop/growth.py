@@ -1,16 +1,8 @@
 """Wrong answers to lab 2.4: what to add next."""
 
 from amazonian.shop import growth as component
-from amazonian.shop.growth import (
-    FULL,
-    RELIEF,
-    Demand,
-    NothingHelpsError,
-    bottleneck,
-    parts,
-    steps,
-    utilisation_of,
-)
+from amazonian.shop.capacity import Demand, bottleneck, parts, utilisation_of
+from amazonian.shop.growth import FULL, RELIEF, NothingHelpsError, steps
 from wrong_answers import wrong
 
 

@@ -71,6 +71,22 @@ def erlang_c__with_factorials(servers, load):
     return waiting / (sum(terms[:-1]) + waiting)
 
 
+@wrong(component, feedback="5,000 calls within each other are too many for Python")
+def erlang_c__calls_itself(servers, load):
+    if servers < 1 or load < 0:
+        raise ValueError("servers or load")
+    if load >= servers:
+        return 1.0
+
+    def blocked(busy):
+        if not busy:
+            return 1.0
+        before = blocked(busy - 1)
+        return load * before / (busy + load * before)
+
+    return _erlang(servers, load, blocked(servers))
+
+
 @wrong(component, feedback="B(1) is a / (1 + a), and C(1) comes to a")
 def erlang_c__gives_erlang_b(servers, load):
     if servers < 1 or load < 0:

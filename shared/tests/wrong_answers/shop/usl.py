@@ -85,6 +85,28 @@ def fit__counts_measurements(clients, rates_per_s):
     return _fit(clients, rates_per_s, "counts measurements")
 
 
+@wrong(component, feedback="with all three columns a comes out negative")
+def fit__leaves_out_the_most_negative(clients, rates_per_s):
+    n, x = np.asarray(clients, dtype=float), np.asarray(rates_per_s, dtype=float)
+    if len(set(n)) < 3 or x.min() <= 0:
+        raise ValueError("too few, or not above 0")
+    columns = np.stack([np.ones_like(n), n - 1, n * (n - 1)], axis=1) * (x / n)[:, None]
+    kept, factors = [0, 1, 2], np.array([0.0, -1.0, 0.0])
+    while factors.min() < 0:
+        factors = np.zeros(3)
+        factors[kept] = np.linalg.lstsq(columns[:, kept], np.ones(len(n)), rcond=None)[0]
+        if factors.min() < 0:
+            kept.remove(int(factors.argmin()))
+    a, b, c = factors
+    return Law(1 / a, b / a, c / a) if a else Law(np.inf, b, c)
+
+
+@wrong(component, feedback="which is no Law")
+def fit__returns_three_numbers(clients, rates_per_s):
+    law = _fit(clients, rates_per_s)
+    return law.rate_per_s, law.contention, law.crosstalk
+
+
 @wrong(component, feedback="a throughput that is not above 0")
 def fit__takes_any_throughput(clients, rates_per_s):
     return _fit(clients, rates_per_s, "takes any throughput")

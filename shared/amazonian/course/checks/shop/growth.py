@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from amazonian.course.evidence import Answer, call, given
+from amazonian.course.evidence import Answer, call, scenario
 from amazonian.course.rules import RulesFor
-from amazonian.shop.growth import Architecture, Demand, NothingHelpsError, Step
+from amazonian.shop.capacity import Architecture, Demand
+from amazonian.shop.growth import NothingHelpsError, Step
 
 about = RulesFor("amazonian.shop.growth")
 
@@ -16,9 +17,10 @@ HUGE = Architecture(20218, 63, True, 1738, 1, 891, 16)
 def _step(next_step: Callable, architecture: Architecture, demand: Demand) -> Answer:
     """What the learner adds, in words."""
 
-    def added() -> str | None:
+    def added() -> object:
         after = next_step(architecture, demand)
-        return after if after is None else str(Step(0, "", architecture, after))
+        known = isinstance(after, Architecture)
+        return str(Step(0, "", architecture, after)) if known else after
 
     return call(added, shown_as=f"next_step({architecture}, {demand})")
 
@@ -37,11 +39,11 @@ def nothing_as_long_as_nothing_is_full(next_step):
 @about.rule("next_step")
 def one_machine_that_is_full(next_step):
     """Web server and database share one machine until it is full; then the first gets its own."""
-    given("one machine, 75% busy. A web server on its own would be 63% busy, the database 13%")
+    scenario("one machine, 75% busy. A web server on its own would be 63% busy, the database 13%")
     _step(next_step, Architecture(), Demand(5012)).equals(
         "web 0 → 1", look="afterwards there is no part of that name, and `utilisation_of` says 0"
     )
-    given("the same with twice the users; a web server on its own would then be 125% busy")
+    scenario("the same with twice the users; a web server on its own would then be 125% busy")
     _step(next_step, Architecture(), Demand(10_000)).equals(
         "web 0 → 1",
         look="only the part that was full counts; another one, full afterwards, has its turn next",
@@ -51,15 +53,15 @@ def one_machine_that_is_full(next_step):
 @about.rule("next_step")
 def what_is_not_the_bottleneck_is_left_alone(next_step):
     """Only what relieves the bottleneck is added."""
-    given("web servers 79% busy, a database 64%")
+    scenario("web servers 79% busy, a database 64%")
     _step(next_step, Architecture(web=4), Demand(25_200)).equals("web 4 → 5")
-    given("web servers 62% busy, a database 88%")
+    scenario("web servers 62% busy, a database 88%")
     _step(next_step, Architecture(web=7), Demand(34_700)).equals(
         "replicas 0 → 1",
         look="more web servers leave the database as busy as it is; which of the steps that don't "
         "costs least for what it leaves?",
     )
-    given(
+    scenario(
         "web servers 73% busy, a database 79%, for the most part with pages that a cache could have"
     )
     _step(next_step, Architecture(web=27, search=3, replicas=1, shards=2), Demand(158_500)).equals(
@@ -73,7 +75,7 @@ def what_is_not_the_bottleneck_is_left_alone(next_step):
 def relief_is_weighed_against_money(next_step):
     """Of the steps that relieve it, the one with the smallest product of all the machines and what
     is left of that part's utilisation."""
-    given(
+    scenario(
         "a database 74% busy. One machine more leaves 56% (as a replica), 51% (a cache) or 49% "
         "(search on its own), two more leave 44% (a shard)"
     )
@@ -81,7 +83,7 @@ def relief_is_weighed_against_money(next_step):
         "shards 1 → 2",
         look="multiply all the machines, not only the new ones: 14 × 44% is less than 13 × 49%",
     )
-    given("a database 85% busy, a quarter of it with the stock of one product")
+    scenario("a database 85% busy, a quarter of it with the stock of one product")
     _step(next_step, LARGE, Demand(12_600_000)).equals(
         "pieces 1 → 2",
         look="shards would leave a little less, for 48 machines more: the product counts",
@@ -91,13 +93,13 @@ def relief_is_weighed_against_money(next_step):
 @about.rule("next_step")
 def the_demand_counts_with_its_hot_item(next_step):
     """What relieves is tried under the same demand, with its hot item."""
-    given("30% of all views and orders for one product, and a database 101% busy, a third of it")
+    scenario("30% of all views and orders for one product, and a database 101% busy, a third of it")
     _step(
         next_step,
         Architecture(web=457, caches=2, search=41, replicas=1, shards=22),
         Demand(3_000_000, hot_share=0.3),
     ).equals("pieces 1 → 2", look="utilisation_of(name, step, demand), with the demand as it is")
-    given("a fifth of all views and orders for one product, and the row with its stock at 125%")
+    scenario("a fifth of all views and orders for one product, and the row with its stock at 125%")
     _step(next_step, HUGE, Demand(100_000_000, hot_share=0.2)).equals("pieces 16 → 32")
 
 
@@ -105,7 +107,7 @@ def the_demand_counts_with_its_hot_item(next_step):
 def where_nothing_helps(next_step):
     """If every step leaves the bottleneck at 90% or more of its utilisation, that is a
     NothingHelpsError."""
-    given(
+    scenario(
         "a million web servers that each fetch the most popular product once a second, and a "
         "shared cache that has it on one machine; more caches leave 99.7% of the work there"
     )

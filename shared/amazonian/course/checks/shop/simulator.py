@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from amazonian.course.evidence import Answer, call, given
+from amazonian.course.evidence import Answer, call, scenario
 from amazonian.course.rules import RulesFor
 from amazonian.shop.simulator import Log, Station, only
 
@@ -71,7 +71,7 @@ def _seen(run: Callable, arrivals_s: list, services_s: list, stations: list, pol
 @about.rule("run")
 def requests_wait_for_those_before_them(run):
     """At one server a request begins when it comes, or when those before it are done."""
-    given("one station with one server")
+    scenario("one station with one server")
     _played(run, [0.0, 1.0, 5.0], [2.0, 2.0, 1.0]).equals(
         [(0, 0.0, 2.0), (0, 2.0, 4.0), (0, 5.0, 6.0)],
         look="append what admit(now_s, service_s) returns to `log.start_s` and `log.end_s`, and "
@@ -96,7 +96,7 @@ def arrivals_are_written_down(run):
 @about.rule("run")
 def whoever_is_inside_is_outstanding(run):
     """From its arrival to its departure a request is outstanding at its station."""
-    given("one station with one server")
+    scenario("one station with one server")
     _seen(run, [0.0, 0.5, 1.0, 4.5], [2.0, 2.0, 2.0, 1.0], [Station()]).equals(
         [[0], [1], [2], [1]],
         look="`choose` is asked after the departures that are due, and before the new one counts; "
@@ -107,7 +107,7 @@ def whoever_is_inside_is_outstanding(run):
 @about.rule("run")
 def a_departure_at_the_moment_of_an_arrival_comes_first(run):
     """Whoever leaves at the very moment of an arrival has left."""
-    given("one station with one server")
+    scenario("one station with one server")
     _seen(run, [0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [Station()]).equals(
         [[0], [0], [0]], look="compare with <=, not with <"
     )
@@ -116,26 +116,26 @@ def a_departure_at_the_moment_of_an_arrival_comes_first(run):
 @about.rule("run")
 def departures_have_an_order_of_their_own(run):
     """Departures happen in the order of their times, which need not be that of the arrivals."""
-    given("one station with two servers; the first request takes long, the second does not")
+    scenario("one station with two servers; the first request takes long, the second does not")
     _seen(run, [0.0, 1.0, 3.0, 4.0], [9.0, 1.0, 0.5, 0.5], [Station(2)]).equals(
         [[0], [1], [1], [1]],
         look="the second leaves at 2.0 s, the first at 9.0 s: which is on top of your heap?",
     )
-    given("two requests that leave at the same moment")
+    scenario("two requests that leave at the same moment")
     _seen(run, [0.0, 1.0, 9.0], [3.0, 2.0, 1.0], [Station(2)]).equals([[0], [1], [0]])
 
 
 @about.rule("run")
 def each_station_has_its_own(run):
     """The policy chooses the station, and who leaves is subtracted where it was."""
-    given("two stations, and a policy that takes the one with fewest outstanding")
+    scenario("two stations, and a policy that takes the one with fewest outstanding")
     stations = [Station(), Station()]
     arrivals_s, services_s = [0.0, 1.0, 2.0, 4.0, 5.0], [9.0, 1.5, 1.0, 2.0, 1.0]
     _seen(run, arrivals_s, services_s, stations, _least).equals(
         [[0, 0], [1, 0], [1, 1], [2, 0], [2, 1]],
         look="remember with each departure, by the request's number, which station it was",
     )
-    given("the same once more, with new stations")
+    scenario("the same once more, with new stations")
     _played(run, [0.0, 1.0], [2.0, 2.0], stations=[Station(), Station()], choose=_least).equals(
         [(0, 0.0, 2.0), (1, 1.0, 3.0)]
     )
@@ -144,7 +144,7 @@ def each_station_has_its_own(run):
 @about.rule("run")
 def two_may_leave_at_once(run):
     """Two requests may leave two stations at the same moment."""
-    given("two requests that leave at the same moment, from two stations")
+    scenario("two requests that leave at the same moment, from two stations")
     _seen(run, [0.0, 1.0, 9.0], [3.0, 2.0, 1.0], [Station(), Station()], _least).equals(
         [[0, 0], [1, 0], [0, 0]],
         look="heaps compare whole tuples, and stations have no order: put the request's number "
@@ -155,7 +155,7 @@ def two_may_leave_at_once(run):
 @about.rule("run")
 def keys_belong_to_their_requests(run):
     """The policy is given the key of the request that it chooses for."""
-    given("two stations, and a policy that takes the station whose number is the key")
+    scenario("two stations, and a policy that takes the station whose number is the key")
     _played(
         run,
         [0.0, 1.0, 2.0],
@@ -169,7 +169,7 @@ def keys_belong_to_their_requests(run):
 @about.rule("run")
 def the_rejected_do_not_stay(run):
     """A request that a station rejects is written down too, and is gone by the next arrival."""
-    given("one station with one server, where nobody may wait")
+    scenario("one station with one server, where nobody may wait")
     _played(run, [0.0, 1.0, 3.0], [2.0, 2.0, 2.0], stations=[Station(queue_limit=0)]).equals(
         [(0, 0.0, 2.0), (0, None, 1.0), (0, 3.0, 5.0)],
         look="outstanding goes up before `admit`, which looks at it; a rejected request is one "
@@ -180,7 +180,7 @@ def the_rejected_do_not_stay(run):
 @about.rule("run")
 def an_arrival_may_depend_on_the_departure_before_it(run):
     """Arrivals may come from a generator that reads the log: one at a time, each written down."""
-    given("one client who comes 1 s after the answer before, with services of 2 s")
+    scenario("one client who comes 1 s after the answer before, with services of 2 s")
     log = Log()
 
     def arrivals() -> Iterator[float]:
@@ -226,7 +226,7 @@ class _CountingStation(Station):
 @about.rule("run")
 def not_everybody_is_looked_at(run):
     """The next departure is found without looking at all those who are inside."""
-    count = 2_000
+    count = 1_000
 
     def comparisons() -> int:
         _Counted.comparisons = 0
@@ -236,9 +236,9 @@ def not_everybody_is_looked_at(run):
 
     call(
         comparisons,
-        shown_as="2,000 requests within one second, which take one second each: how often times of "
+        shown_as="1,000 requests within one second, which take one second each: how often times of "
         "departure are compared",
-    ).between(0, 100_000, look="the smallest of a heap is on top: one look at an arrival will do")
+    ).between(0, 50_000, look="the smallest of a heap is on top: one look at an arrival will do")
 
 
 about.hints(

@@ -14,8 +14,10 @@ CLIENTS = [1, 2, 4, 8, 16]
 def _numbers(fit: Callable, clients: Sequence[float], rates_per_s: Sequence[float]) -> Answer:
     """λ, σ and κ as the learner's law has them."""
 
-    def fitted() -> list[float]:
+    def fitted() -> list[float] | str:
         law = fit(clients, rates_per_s)
+        if type(law) is not Law:
+            return f"{shown(law)}, which is no Law"
         return [law.rate_per_s, law.contention, law.crosstalk]
 
     rounded = [round(rate, 6) for rate in rates_per_s]
@@ -69,6 +71,17 @@ def nothing_is_negative(fit):
             look=f"{why}; to set it to 0 afterwards is not the best law without it: solve again "
             "without its column",
         )
+
+
+@about.rule("fit")
+def lambda_is_not_negative_either(fit):
+    """However wild the measurements, λ is above 0."""
+    _numbers(fit, CLIENTS, [37, 378, 65, 92, 381]).close_to(
+        [265.0549, 0.773019, 0.0],
+        rel=1e-4,
+        look="with all three columns a comes out negative, and the best law has σ alone: try all "
+        "four choices of columns, each with the 1 in it",
+    )
 
 
 @about.rule("fit")
