@@ -7,6 +7,8 @@ not when somebody tries it. And a reply that ends too soon is an error, never a 
 """
 
 import asyncio
+import contextlib
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ CONNECT_WITHIN_S = 1.0
 KEPT_S = 30.0  # shorter than the backends keep theirs, so that we are the ones who hang up
 MOST_KEPT = 100
 MOST_BUFFERED_BYTES = 256 * 2**10
+READ_BYTES = 64 * 2**10
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -220,11 +223,23 @@ class Connection(asyncio.Protocol):
         self._news.set()
 
     def connection_lost(self, error: Exception | None) -> None:
+        if error is not None:
+            self._read_what_is_left()
         self.lost = True
         if self._reply is not None and self._reply.ends_with_connection and error is None:
             self._reply.ended = True
         self._news.set()
         self._writable.set()
+
+    def _read_what_is_left(self) -> None:
+        """Take what had come by the time that a write failed: perhaps the reply that says why.
+
+        A backend that refuses a body may close the connection while we are still sending it.
+        """
+        socket = self._transport.get_extra_info("socket")  # closed only when we have returned
+        with contextlib.suppress(OSError):
+            while data := os.read(socket.fileno(), READ_BYTES):
+                self.data_received(data)
 
     def pause_writing(self) -> None:
         self._writable.clear()

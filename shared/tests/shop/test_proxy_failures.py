@@ -1,5 +1,6 @@
 """A proxy whose backends fail, fall silent, or lose their client: what may be tried again."""
 
+import contextlib
 import http.client
 import threading
 
@@ -133,6 +134,18 @@ def test_a_kept_connection_that_its_backend_has_closed_is_not_tried(balanced, sc
         for _ in range(10):
             assert ask(url, "POST", body=b"x").status == 200
             until(has_seen_it_end)
+
+
+def test_a_refusal_is_handed_on_though_its_connection_breaks_under_the_body(balanced, scripted):
+    """The backend refuses, and closes while the body is coming: a write fails before we read."""
+    backend = scripted(resetting(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno"))
+    with balanced(backend.url) as (_, url):
+        for _ in range(50):
+            with dial(url) as client:
+                client.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3000000\r\n\r\n")
+                with contextlib.suppress(OSError):
+                    client.sendall(b"." * 1_000_000)
+                assert read_head(client).startswith(b"HTTP/1.1 413")
 
 
 # --- silence ----------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Real processes behind the proxy, a client that is not ours in front, and things that happen."""
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from backends import ask
 
 from amazonian.course.catalogue import ROOT
 from amazonian.shop import balancing, proxy, till
@@ -77,16 +79,19 @@ def selling(tills):
 
     yield sell
     for process in processes.values():
-        process.resume()
         process.start()
 
 
-def backends(processes, names=NAMES):
-    return [Backend(name, processes[name].url) for name in names]
+def backends(processes):
+    return [Backend(name, processes[name].url) for name in NAMES]
+
+
+def pace(process, work_ms):
+    assert ask(process.url, "PUT", "/pace", json.dumps({"work_ms": work_ms})).status == 200
 
 
 def test_every_sale_that_was_acknowledged_is_kept_and_none_is_made_twice(tills, selling):
-    """A backend is killed, started again, and another one stands still for a while, under load."""
+    """A backend is killed, started again, and another one is slow for a while, under load."""
     processes, _ = tills
     made = proxy.Proxy(backends(processes), balancing.PowerOfTwo(random.Random(1)))
     answers, written = selling(
@@ -94,8 +99,8 @@ def test_every_sale_that_was_acknowledged_is_kept_and_none_is_made_twice(tills, 
         {
             100: processes["a"].kill,
             200: processes["a"].start,
-            300: processes["b"].pause,
-            380: processes["b"].resume,
+            300: lambda: pace(processes["b"], 100),
+            380: lambda: pace(processes["b"], 2),
             450: processes["c"].kill,
         },
     )
