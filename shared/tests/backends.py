@@ -1,18 +1,21 @@
 """Backends for the tests of the proxy: one that notes what reaches it, one that plays a script."""
 
 import contextlib
+import http.client
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from amazonian.resilience import web
 from amazonian.shop import balancing, proxy
 from amazonian.shop.balancing import Backend
 
 PATIENCE_S = 10.0
+GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 @dataclass
@@ -114,6 +117,14 @@ def read_head(connection: socket.socket) -> bytes:
     return head
 
 
+def read_exactly(connection: socket.socket, count: int) -> bytes:
+    """So many bytes, or fewer if the other side closes before."""
+    data = b""
+    while len(data) < count and (piece := connection.recv(count - len(data))):
+        data += piece
+    return data
+
+
 def saying(data: bytes) -> Callable[[Scripted, socket.socket], None]:
     """A script: say this, and wait for the next request."""
     return lambda backend, connection: connection.sendall(data)
@@ -138,6 +149,41 @@ def resetting(data: bytes = b"") -> Callable[[Scripted, socket.socket], None]:
         connection.close()
 
     return script
+
+
+def ask(
+    url: str,
+    method: str = "GET",
+    path: str = "/",
+    body: Any = None,
+    headers: Any = None,
+    **arguments: Any,
+) -> Any:
+    """One request on a connection of its own: the reply, its body read."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE_S)
+    try:
+        connection.request(method, path, body, headers or {}, **arguments)
+        reply = connection.getresponse()
+        reply.content = reply.read()
+        return reply
+    finally:
+        connection.close()
+
+
+def dial(url: str) -> socket.socket:
+    """A bare connection, for what an HTTP library would not do."""
+    parts = urlsplit(url)
+    return socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE_S)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Everything until the other side closes."""
+    data = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := connection.recv(65536):
+            data += piece
+    return data
 
 
 @contextlib.contextmanager

@@ -36,8 +36,17 @@ class Caller:
         self._kept: list[bytes] = []
         self.moved_s = 0.0
         found = dict(scope["headers"])
-        self._chunked = b"transfer-encoding" in found
+        self._coding: bytes | None = found.get(b"transfer-encoding")
         self._asks_first = found.get(b"expect", b"").lower() == b"100-continue"
+
+    def require_known_coding(self) -> None:
+        """Refuse a body that is coded for this connection in a way that we can't undo.
+
+        Raises:
+            ProblemError: with status 501, as RFC 9112, 6.1 has it.
+        """
+        if self._coding and self._coding.lower() != b"chunked":
+            raise web.ProblemError(501, "Not Implemented", "send the body plain, or in chunks")
 
     # --- to a backend -------------------------------------------------------------------------
 
@@ -50,7 +59,7 @@ class Caller:
             target += b"?" + scope["query_string"]
         client = (scope.get("client") or ("unknown",))[0]
         forwarded = headers.to_backend(scope["headers"], client, scope["scheme"])
-        connection.begin(self.method.encode(), target, forwarded, self._chunked)
+        connection.begin(self.method.encode(), target, forwarded, bool(self._coding))
 
     async def send_body(self, connection: Connection) -> None:
         """Send the body to a backend, then watch the client: if it goes, the backend is told."""

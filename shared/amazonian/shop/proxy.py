@@ -26,7 +26,8 @@ from amazonian.shop.upstream import BackendLostError, Connection, Head, NotConne
 # RFC 9110, 9.2.2: doing them twice has the effect of doing them once.
 IDEMPOTENT = frozenset(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])
 MOST_ATTEMPTS = 3
-# In the long run one request in five may be sent again: retries must not double an overload.
+# A retry that fails costs what five requests bring in that succeed at once: where most fail, hardly
+# any are made, since retries must not double an overload.
 RETRY_COSTS = retries.QuotaCosts(capacity=500, transient=5, timeout=5, throttling=5)
 
 
@@ -121,6 +122,7 @@ class Proxy:
         self._loop = asyncio.get_running_loop()
         caller = Caller(scope, receive, send)
         try:
+            caller.require_known_coding()
             async with self._admitted(caller):
                 await self._answer(caller, self._key_of(scope))
         except web.ProblemError as problem:

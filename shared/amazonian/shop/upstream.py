@@ -7,6 +7,8 @@ not when somebody tries it. And a reply that ends too soon is an error, never a 
 """
 
 import asyncio
+import contextlib
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ CONNECT_WITHIN_S = 1.0
 KEPT_S = 30.0  # shorter than the backends keep theirs, so that we are the ones who hang up
 MOST_KEPT = 100
 MOST_BUFFERED_BYTES = 256 * 2**10
+READ_BYTES = 64 * 2**10
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -77,7 +80,10 @@ class _Reply:
         if status > 599:
             raise ValueError(f"{status} is no status")
         self._without_body = self._without_body or status in (204, 304)
-        framed = {name for name, _ in self._headers} & {b"content-length", b"transfer-encoding"}
+        codings = [value.lower() for name, value in self._headers if name == b"transfer-encoding"]
+        if codings not in ([], [b"chunked"]):
+            raise ValueError(f"nobody has asked for the coding {codings}")
+        framed = codings or any(name == b"content-length" for name, _ in self._headers)
         self.ends_with_connection = not framed and not self._without_body
         self.keeps_connection = self.parser.should_keep_alive()
         self.ended = self._without_body
@@ -217,11 +223,23 @@ class Connection(asyncio.Protocol):
         self._news.set()
 
     def connection_lost(self, error: Exception | None) -> None:
+        if error is not None:
+            self._read_what_is_left()
         self.lost = True
         if self._reply is not None and self._reply.ends_with_connection and error is None:
             self._reply.ended = True
         self._news.set()
         self._writable.set()
+
+    def _read_what_is_left(self) -> None:
+        """Take what had come by the time that a write failed: perhaps the reply that says why.
+
+        A backend that refuses a body may close the connection while we are still sending it.
+        """
+        socket = self._transport.get_extra_info("socket")  # closed only when we have returned
+        with contextlib.suppress(OSError):
+            while data := os.read(socket.fileno(), READ_BYTES):
+                self.data_received(data)
 
     def pause_writing(self) -> None:
         self._writable.clear()

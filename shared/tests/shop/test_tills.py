@@ -1,6 +1,7 @@
 """Real processes behind the proxy, a client that is not ours in front, and things that happen."""
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from backends import ask
 
 from amazonian.course.catalogue import ROOT
 from amazonian.resilience.processes import Process
@@ -77,16 +79,19 @@ def selling(tills):
 
     yield sell
     for process in processes.values():
-        process.resume()
         process.start()
 
 
-def backends(processes, names=NAMES):
-    return [Backend(name, processes[name].url) for name in names]
+def backends(processes):
+    return [Backend(name, processes[name].url) for name in NAMES]
+
+
+def pace(process, work_ms):
+    assert ask(process.url, "PUT", "/pace", json.dumps({"work_ms": work_ms})).status == 200
 
 
 def test_every_sale_that_was_acknowledged_is_kept_and_none_is_made_twice(tills, selling):
-    """A backend is killed, started again, and another one stands still for a while, under load."""
+    """A backend is killed, started again, and another one is slow for a while, under load."""
     processes, _ = tills
     made = proxy.Proxy(backends(processes), balancing.PowerOfTwo(random.Random(1)))
     answers, written = selling(
@@ -94,8 +99,8 @@ def test_every_sale_that_was_acknowledged_is_kept_and_none_is_made_twice(tills, 
         {
             100: processes["a"].kill,
             200: processes["a"].start,
-            300: processes["b"].pause,
-            380: processes["b"].resume,
+            300: lambda: pace(processes["b"], 100),
+            380: lambda: pace(processes["b"], 2),
             450: processes["c"].kill,
         },
     )
@@ -132,3 +137,65 @@ def test_backends_can_be_exchanged_one_by_one_without_one_failed_request(tills, 
     assert {status for _, _, status in answers} == {200, 201}
     assert len(written) == USERS * SALES_EACH
     assert set(written.values()) == {1}
+
+
+# --- clients that are not ours ----------------------------------------------------------------
+
+ASKED = [
+    ("GET", "/prices/a%2Fb?x=1", None),
+    ("HEAD", "/prices/42", None),
+    ("GET", "/nowhere", None),
+    ("DELETE", "/sales", None),
+    ("POST", "/sales", "no JSON"),
+    ("POST", "/sales", "{}"),
+    ("POST", "/sales", '{"sale": "' + "x" * 2_000_000 + '"}'),
+]
+
+
+def by_curl(url, method, body, tmp_path):
+    (tmp_path / "body").write_text(body or "")
+    command = [need("curl"), "-s", "-i", url, *(["-I"] if method == "HEAD" else ["-X", method])]
+    if body is not None:
+        command += ["--data-binary", f"@{tmp_path / 'body'}"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
+    while said.startswith("HTTP/1.1 100"):
+        said = said.partition("\n\n")[2]
+    head, _, content = said.partition("\n\n")
+    status, *headers = head.splitlines()
+    pairs = dict(line.split(": ", 1) for line in headers)
+    return int(status.split()[1]), pairs, content
+
+
+def by_library(name):
+    def asking(url, method, body, tmp_path):
+        library = pytest.importorskip(name)
+        data = {"content" if name == "httpx" else "data": body} if body is not None else {}
+        reply = library.request(method, url, timeout=30, **data)
+        return reply.status_code, dict(reply.headers), reply.text
+
+    return asking
+
+
+@pytest.fixture(scope="module")
+def balancer(tills):
+    """The proxy as a process, as one starts it from a shell, before one till."""
+    processes, _ = tills
+    with Process("amazonian.shop.proxy", [processes["a"].url, "--probe=/health"]) as process:
+        yield process
+
+
+@pytest.mark.parametrize("asking", [by_curl, by_library("httpx"), by_library("requests")])
+@pytest.mark.parametrize(("method", "target", "body"), ASKED)
+def test_a_client_can_not_tell_the_proxy_from_the_till(
+    tills, balancer, asking, method, target, body, tmp_path
+):
+    """curl asks first whether a large body may come (Expect: 100-continue)."""
+    direct = asking(tills[0]["a"].url + target, method, body, tmp_path)
+    through = asking(balancer.url + target, method, body, tmp_path)
+
+    def comparable(answer):
+        status, headers, content = answer
+        names = {name.lower(): value for name, value in headers.items()}
+        return status, {n: v for n, v in names.items() if n not in ("date", "connection")}, content
+
+    assert comparable(through) == comparable(direct)

@@ -48,6 +48,17 @@ class RoundRobin__counts_up_to_the_length_it_has_seen:
         return backends[self.turn]
 
 
+@wrong(balancing, feedback="may be beyond the end of this one")
+class RoundRobin__keeps_a_place_in_the_list:
+    def __init__(self):
+        self.place = 0
+
+    def choose(self, backends, key=None):
+        chosen = backends[self.place]
+        self.place = (self.place + 1) % len(backends)
+        return chosen
+
+
 @wrong(balancing, feedback="what you remember of an earlier list may be gone")
 class RoundRobin__keeps_the_first_list:
     def __init__(self):

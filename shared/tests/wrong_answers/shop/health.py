@@ -108,9 +108,16 @@ def record__takes_ok_for_failed(self, name, ok):
 # --- rotation
 
 
-@wrong(health, feedback="healthy(name) says who looks healthy")
+@wrong(health, feedback="healthy(name) says who looks healthy; it takes a name")
 def rotation__looks_only_at_draining(backends, healthy, open_below=0.3):
     return [backend for backend in backends if not backend.draining]
+
+
+@wrong(health, feedback="it takes a name")
+def rotation__asks_about_the_backend_itself(backends, healthy, open_below=0.3):
+    taking = [backend for backend in backends if not backend.draining]
+    fit = [backend for backend in taking if healthy(backend)]
+    return fit if len(fit) >= open_below * len(taking) else taking
 
 
 @wrong(health, feedback="backend.draining says that it gets nothing new")

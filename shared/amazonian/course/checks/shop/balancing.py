@@ -31,16 +31,23 @@ def _policy(policy):
     return "robin" if type(policy).__name__ == "RoundRobin" else "two"
 
 
-def _chosen(policy, backends, times):
+def _chosen(policy, backends, times, look=""):
     """How often each backend is chosen, by its name."""
+    chosen = []
     answer = call(
-        lambda: [policy.choose(backends) for _ in range(times)],
+        lambda: chosen.extend(policy.choose(backends) for _ in range(times)),
         shown_as=f"{times} times {_policy(policy)}.choose(backends)",
     )
+    if answer.error is not None:
+        raise answer.broken("one of the backends, each time", look)
     places = {id(backend): backend.name for backend in backends}
-    if not all(id(chosen) in places for chosen in answer.made):
-        raise answer.broken("the backends themselves", "return one of those that were passed in")
-    return Counter(places[id(chosen)] for chosen in answer.raw)
+    if not all(id(backend) in places for backend in chosen):
+        raise fail(
+            "something that is not in the list of this call",
+            "one of the backends that were passed in, itself",
+            look,
+        )
+    return Counter(places[id(backend)] for backend in chosen)
 
 
 def _unchanged(backends, names, look):
@@ -112,17 +119,18 @@ def the_list_may_change(round_robin):
     returned once in n calls."""
     robin = call(round_robin).made
     five = _backends(0, 0, 0, 0, 0)
+    look = (
+        "keep a number and no list: what you remember of an earlier list may be gone, and a place "
+        "in it may be beyond the end of this one"
+    )
     for size in (5, 2, 1, 4, 3, 5):
         given(f"from now on {size} backends")
         among = five[5 - size :]
         for _ in range(2):
-            counts = _chosen(robin, among, size)
+            counts = _chosen(robin, among, size, look)
             if len(counts) != size:
-                raise fail(
-                    f"in {size} calls {dict(counts)}",
-                    "each of them once",
-                    "keep a number and no list: what you remember of an earlier list may be gone",
-                )
+                raise fail(f"in {size} calls {dict(counts)}", "each of them once", look)
+        _chosen(robin, among, size - 1, look)
 
 
 about.hints(

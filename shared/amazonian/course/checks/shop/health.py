@@ -166,11 +166,12 @@ def _says(rotation, all_names, draining, healthy, expected, look="", **arguments
         f"backends {', '.join(all_names) or 'none'}; draining: {', '.join(draining) or 'none'}; "
         f"healthy: {', '.join(healthy) or 'none'}"
     )
+    well = frozenset(healthy)
     more = "".join(f", {name}={value:g}" for name, value in arguments.items())
     answer = call(
         rotation,
         backends,
-        lambda name: name in healthy,
+        lambda name: name in well,
         shown_as=f"rotation(backends, healthy{more})",
         **arguments,
     )
@@ -193,7 +194,9 @@ def _says(rotation, all_names, draining, healthy, expected, look="", **arguments
 def those_that_look_healthy(rotation):
     """Backends that look healthy are returned, in their order, and others are not."""
     _says(rotation, "abcd", "", "abcd", "abcd")
-    _says(rotation, "abcd", "", "acd", "acd", "healthy(name) says who looks healthy")
+    _says(
+        rotation, "abcd", "", "acd", "acd", "healthy(name) says who looks healthy; it takes a name"
+    )
     _says(rotation, "abcd", "", "dcb", "bcd", "the order is that of `backends`")
 
 
