@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from amazonian.resilience import retries
+from amazonian.resilience import retries, web
 from amazonian.resilience.database import Database
+from amazonian.resilience.web import ProblemError, Reply, Request, Route
 from amazonian.shop import lines as lines_of
-from amazonian.resilience import web
 from amazonian.shop import orders, saga
 from amazonian.shop.calls import Call, ServiceRefusedError
 from amazonian.shop.lines import Line
 from amazonian.shop.monolith import EmptyCartError
 from amazonian.shop.saga import DatabaseLog, Step
-from amazonian.resilience.web import ProblemError, Reply, Request, Route
 
 log = logging.getLogger(__name__)
 

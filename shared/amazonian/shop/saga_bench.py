@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from amazonian.resilience.database import Row, Transaction
 from amazonian.resilience import web
+from amazonian.resilience.database import Row, Transaction
 from amazonian.shop import calls, carts, catalogue, checkout, inventory, monolith, saga
 from amazonian.shop.calls import NoAnswerError, ServiceRefusedError
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from amazonian.resilience.database import open_database
 from amazonian.resilience import web
+from amazonian.resilience.database import open_database
 from amazonian.shop import calls, carts
 from amazonian.shop.load import Load
 

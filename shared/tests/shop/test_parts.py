@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amazonian.resilience.database import Database, open_database
 from amazonian.resilience import web
+from amazonian.resilience.database import Database, open_database
 from amazonian.shop import calls, carts, catalogue, inventory, monolith, payment_stub
 from amazonian.shop.calls import Call, ServiceRefusedError
 from amazonian.shop.lines import Line

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from crew import Gate, in_threads
 
-from amazonian.resilience import retries
+from amazonian.resilience import retries, web
 from amazonian.resilience.database import Database, open_database
-from amazonian.resilience import web
 from amazonian.shop import calls, checkout, monolith, saga, saga_crashes, saga_designs
 from amazonian.shop.calls import NoAnswerError, ServiceRefusedError
 from amazonian.shop.saga import DID, UNDID, UNDOING, DatabaseLog, Entry, Step, SupersededError
