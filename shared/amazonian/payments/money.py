@@ -121,7 +121,7 @@ def minor_units(text: str, exponent: int) -> int:
         exponent: how many decimals the currency has.
 
     Returns:
-        The amount, exactly: ``minor_units("12.3", 2)`` is 1230.
+        The amount, exactly. So ``minor_units("12.3", 2)`` is 1230.
 
     Raises:
         TooManyDecimalsError: there are more digits behind the point than `exponent`, be they
