@@ -12,11 +12,10 @@ idempotency key as in TigerBeetle's documentation.
 from collections.abc import Iterable, Sequence
 
 from amazonian.payments import journal, wallets
-from amazonian.payments.journal import Entry, Posting, Read, entries
-from amazonian.payments.wallets import InsufficientFundsError
+from amazonian.payments.journal import Entry, Posting, Read
+from amazonian.payments.journal import entries as entries
+from amazonian.payments.wallets import InsufficientFundsError as InsufficientFundsError
 from amazonian.resilience.database import Transaction
-
-__all__ = ["Entry", "InsufficientFundsError", "Posting", "entries"]
 
 SCHEMA: tuple[str, ...] = (*journal.SCHEMA, *wallets.SCHEMA)
 
