@@ -6,6 +6,7 @@ database; it may be killed at any moment and started again, and several may shar
 
 import argparse
 import json
+import logging
 import threading
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,8 @@ from amazonian.resilience.database import Database
 
 PAUSE_S = 0.1
 
+log = logging.getLogger(__name__)
+
 
 class MessageFile:
     """Where messages go: a line of JSON each, at the end of a file."""
@@ -38,10 +41,15 @@ class MessageFile:
 
 def relay(database: Database, path: Path, clock: WallClock) -> None:
     """Publish what waits in the outbox, for as long as the process lives."""
-    publish, stop = MessageFile(path), threading.Event()
+    publish = MessageFile(path)
     while True:
-        if not outbox.relay(database, publish, clock.now_s()):
-            stop.wait(PAUSE_S)
+        try:
+            sent = outbox.relay(database, publish, clock.now_s())
+        except Exception:
+            log.exception("the outbox could not be read or marked")
+            sent = 0
+        if not sent:
+            clock.sleep(PAUSE_S)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@
 ``GET /payments/{id}``                   its orders and what they have come to
 ``POST /payments/{id}/refunds``          give one order's money back; wants an ``Idempotency-Key``
 ``GET /wallets/{seller}``                what a seller has, by currency
-``GET /ledger/{account}``                the entries that touch an account
+``GET /ledger/{account}``                the entries that touch it; ``?after=`` for the next page
 ``GET /trial-balance``                   the sum of all postings, by currency
 ``GET /dead-letters``                    orders that wait for a person
 ``POST /dead-letters/{order}/redrive``   send one on its way again
@@ -28,13 +28,14 @@ from amazonian.payments import (
     journal,
     ledger,
     orders,
+    provider,
     refunds,
     wallets,
     webhooks,
 )
 from amazonian.payments.dead_letters import NoDeadLetterError
 from amazonian.payments.events import EventConflictError, InvalidEventError, Item, PaymentEvent
-from amazonian.payments.money import UnknownCurrencyError, exponent
+from amazonian.payments.money import EXPONENTS
 from amazonian.payments.orders import PaymentOrder, UnknownOrderError
 from amazonian.payments.refunds import NotRefundableError
 from amazonian.payments.requests import Requests
@@ -63,18 +64,10 @@ class PaymentApi:
         database: with the tables of ``store.SCHEMA``.
         clock: seconds since 1970.
         webhook_secret: what the PSP signs its webhooks with.
-        event_id: makes the id of a new event.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        webhook_secret: str,
-        event_id: Callable[[], str] = new_event_id,
-    ):
+    def __init__(self, database: Database, clock: Clock, webhook_secret: str):
         self.database, self.clock, self.webhook_secret = database, clock, webhook_secret
-        self.event_id = event_id
         self.requests = Requests(database, clock)
 
     def app(self) -> web.App:
@@ -96,7 +89,7 @@ class PaymentApi:
 
     def pay(self, request: Request) -> Reply:
         """Record a payment event and its orders; the executor does the rest."""
-        event = read_event(request.body, self.event_id(), self.clock.now_s())
+        event = read_event(request.body, new_event_id(), self.clock.now_s())
         wish = {name: value for name, value in asdict(event).items() if name not in ("id", "at_s")}
         wish["items"] = [asdict(item) for item in event.items]
 
@@ -139,10 +132,14 @@ class PaymentApi:
         }
 
     def ledger(self, request: Request) -> dict[str, Any]:
-        """The entries that touch an account, oldest first."""
-        account = request.parameters["account"]
-        found = journal.entries(self.database.read, account)
-        return {"account": account, "entries": [asdict(entry) for entry in found]}
+        """The entries that touch an account, oldest first, a page at a time."""
+        account, after = request.parameters["account"], request.query.get("after")
+        found = journal.entries(self.database.read, account, after, journal.PAGE)
+        return {
+            "account": account,
+            "entries": [asdict(entry) for entry in found],
+            "next": found[-1].id if len(found) == journal.PAGE else None,
+        }
 
     def trial_balance(self, request: Request) -> dict[str, int]:
         """The sum of all postings for each currency: zero, or the books are wrong."""
@@ -216,10 +213,9 @@ def read_event(body: Any, event_id: str, at_s: float) -> PaymentEvent:
     if isinstance(body, dict) and (surplus := sorted(body.keys() - known)):
         raise ProblemError(422, "A field is unknown", f"{surplus[0]} is none of {sorted(known)}")
     currency = web.text(body, "currency")
-    try:
-        exponent(currency)
-    except UnknownCurrencyError as error:
-        raise ProblemError(422, "A field is missing or wrong", str(error)) from None
+    if currency not in EXPONENTS or currency in provider.OTHER_UNITS:
+        detail = f"currency {currency!r} is none of ISO 4217's that the PSP counts as ISO does"
+        raise ProblemError(422, "A field is missing or wrong", detail)
     items = body.get("items")
     if not isinstance(items, list) or not 0 < len(items) <= MOST_ITEMS:
         detail = f"items is a list of 1 to {MOST_ITEMS}, each with seller and amount"

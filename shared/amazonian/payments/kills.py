@@ -5,10 +5,7 @@ lab, the learner's. The PSP lives on in this one.
 """
 
 import os
-import select
 import signal
-import traceback
-import warnings
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -24,18 +21,14 @@ from amazonian.payments.stripe_simulator.core import Simulator
 from amazonian.payments.stripe_simulator.server import running
 from amazonian.resilience.clock import SimulatedClock
 from amazonian.resilience.database import open_database
+from amazonian.resilience.forks import SilentForkError, run_forked
 
 PATIENCE_S = 30.0
-MOST_BYTES = 4_096  # of what a process says of its failure; a pipe takes so many at once
 RESTART_S = 3_600.0  # the next process starts so much later; the lease of the first has run out
 
 
 class ProcessFailedError(Exception):
     """The process neither reached its end nor the point where it was to be killed."""
-
-
-class ProcessSilentError(Exception):
-    """The process neither went on nor ended."""
 
 
 def kill_for_real(number: int, design: Design | None = None) -> Run:
@@ -48,10 +41,8 @@ def kill_for_real(number: int, design: Design | None = None) -> Run:
     Raises:
         ProcessFailedError: a process failed by itself, or there is no such point.
     """
-    # A thread of the notebook may hold a lock at the moment of the fork, and then the copy waits
-    # for ever. That is rare, and seen by its silence: try again.
     for _ in range(3):
-        with suppress(ProcessSilentError):
+        with suppress(SilentForkError):
             return _kill(number, design)
     raise ProcessFailedError("the processes fell silent; restart the kernel and try again")
 
@@ -66,33 +57,13 @@ def _kill(number: int, design: Design | None) -> Run:
 
 
 def _in_a_process(work: Callable[[], None], wanted: int) -> None:
-    """Do something in a process of its own that has to end with this code; a signal's is negative.
+    """Do something in a process of its own that has to end with this code.
 
     Raises:
         ProcessFailedError: it ended otherwise.
-        ProcessSilentError: it did not end.
+        SilentForkError: it did not end.
     """
-    from_it, say = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on forking threads
-        pid = os.fork()
-    if pid == 0:
-        try:
-            os.close(from_it)
-            work()
-        except BaseException:
-            os.write(say, traceback.format_exc().encode()[-MOST_BYTES:])
-            os._exit(1)
-        os._exit(0)
-    os.close(say)
-    ended = bool(select.select([from_it], [], [], PATIENCE_S)[0])
-    said = os.read(from_it, MOST_BYTES).decode(errors="replace") if ended else ""
-    os.close(from_it)
-    if not ended:
-        os.kill(pid, signal.SIGKILL)
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if not ended:
-        raise ProcessSilentError
+    code, said = run_forked(work, PATIENCE_S)
     if code != wanted:
         raise ProcessFailedError(f"a process ended with {code}, not with {wanted}. {said}")
 

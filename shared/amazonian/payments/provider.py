@@ -19,6 +19,9 @@ from amazonian.resilience import retries
 
 CLOCKS_DIFFER_BY_S = 300  # at most, the PSP's and ours
 ONCE = {"max_network_retries": 0}
+# Stripe counts the first two in hundredths, where ISO 4217 has no decimals, and the last in whole
+# units, where it has two: what we call 5,000 would be charged as another amount.
+OTHER_UNITS = frozenset({"ISK", "UGX", "MGA"})
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,12 @@ class StripeProvider:
         self.client, self.calls = client, calls
 
     def charge(self, order: PaymentOrder) -> Outcome:
-        """Charge the buyer: create a PaymentIntent and confirm it in one request."""
+        """Charge the buyer: create a PaymentIntent and confirm it in one request.
+
+        In a currency of `OTHER_UNITS` nothing is sent, and the outcome is `Rejected`.
+        """
+        if order.currency in OTHER_UNITS:
+            return Rejected("unit_differs", f"{order.currency} has other minor units at the PSP")
         params = {
             "amount": order.amount,
             "currency": order.currency.lower(),

@@ -28,11 +28,10 @@ class Requests:
     Args:
         database: with the table of `SCHEMA`, and all that the effects change.
         clock: seconds since 1970.
-        retention_s: how long an answer is kept at least.
     """
 
-    def __init__(self, database: Database, clock: Clock, retention_s: float = DAY_S):
-        self.database, self.clock, self.retention_s = database, clock, retention_s
+    def __init__(self, database: Database, clock: Clock):
+        self.database, self.clock = database, clock
         self._running: dict[str, Entry] = {}
         self._lock = threading.Lock()
 
@@ -80,11 +79,11 @@ class Requests:
                 del self._running[token]
 
     def purge(self) -> int:
-        """Forget answers older than the retention; a repeat after that is a new request.
+        """Forget answers older than a day; a repeat after that is a new request.
 
         Returns:
             How many were forgotten.
         """
-        oldest_s = self.clock.now_s() - self.retention_s
+        oldest_s = self.clock.now_s() - DAY_S
         sql = "DELETE FROM requests WHERE recorded_at_s < ? RETURNING token"
         return len(self.database.write(lambda t: t.execute(sql, (oldest_s,))))

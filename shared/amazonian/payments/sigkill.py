@@ -6,9 +6,7 @@ in the lab, the learner's. It dies by a real SIGKILL; what it had committed is i
 
 import os
 import re
-import select
 import signal
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 from amazonian.payments import ledger, wallets
 from amazonian.payments.ledger import Entry, Posting
 from amazonian.resilience.database import Row, Transaction, open_database
+from amazonian.resilience.forks import SilentForkError, run_forked
 
 PATIENCE_S = 3.0
 TABLE = re.compile(r"(?:FROM|INTO) (\w+)")
@@ -106,7 +105,7 @@ def kill_everywhere(design: Callable[[Any, Entry], object]) -> list[Killed]:
 
 
 def _killed_after(number: int, step: str, design: Callable[[Any, Entry], object]) -> Killed:
-    for _ in range(3):  # the fork of a thread that held a lock may wait for ever: try again
+    for _ in range(3):  # a fork may fall silent
         with TemporaryDirectory() as folder:
             if not _dies(lambda folder=folder: _open_and(folder, _mortal(design, number))):
                 continue
@@ -144,18 +143,8 @@ def _open_and(folder: str, work: Callable[[Any], Any]) -> Any:
 
 def _dies(work: Callable[[], object]) -> bool:
     """Whether a forked process that does this work is killed by it, soon."""
-    end_of_it, its_own = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on forking threads
-        pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-        finally:
-            os._exit(1)
-    os.close(its_own)
-    ended = bool(select.select([end_of_it], [], [], PATIENCE_S)[0])
-    os.close(end_of_it)
-    os.kill(pid, signal.SIGKILL)  # whatever it does
-    _, status = os.waitpid(pid, 0)
-    return ended and os.WIFSIGNALED(status)
+    try:
+        code, _ = run_forked(work, PATIENCE_S)
+    except SilentForkError:
+        return False
+    return code == -signal.SIGKILL

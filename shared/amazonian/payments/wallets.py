@@ -13,6 +13,7 @@ from amazonian.payments.journal import LIABILITIES, MOST_POSTINGS, Posting, Read
 from amazonian.resilience.database import Transaction
 
 Key = tuple[str, str]  # account and currency
+_HELD = tuple(f"{kind}:" for kind in sorted(LIABILITIES))
 
 SCHEMA: tuple[str, ...] = (
     "CREATE TABLE IF NOT EXISTS wallets (account TEXT NOT NULL, currency TEXT NOT NULL,"
@@ -56,7 +57,7 @@ class Line:
 
 def is_wallet(account: str) -> bool:
     """Whether an account's balance belongs to somebody else, and so has a wallet."""
-    return account.partition(":")[0] in LIABILITIES
+    return account.startswith(_HELD)
 
 
 def project(available: Mapping[Key, int], postings: Iterable[Posting]) -> dict[Key, int]:

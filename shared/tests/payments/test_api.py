@@ -10,7 +10,7 @@ import requests
 from crew import in_threads
 
 from amazonian.payments import api as payment_api
-from amazonian.payments import orders, webhooks
+from amazonian.payments import journal, orders, webhooks
 from amazonian.payments.api import PaymentApi
 from amazonian.payments.executor import Executor
 from amazonian.payments.provider import StripeProvider
@@ -90,6 +90,19 @@ def test_a_click_becomes_money_in_the_sellers_wallets(shop) -> None:
     assert wallet == {"currency": "EUR", "available": -credited}
     assert shop.get("/trial-balance").json() == {"EUR": 0}
     assert sum(i["amount"] for i in charged(shop)) == 5250
+
+
+def test_a_long_account_comes_a_page_at_a_time(shop, monkeypatch) -> None:
+    bought = [shop.buy(f"k{number}") for number in range(3)]
+    shop.run()
+    monkeypatch.setattr(journal, "PAGE", 2)
+    found, after = [], ""
+    while after is not None:
+        page = shop.get(f"/ledger/seller:ada{after and '?after=' + after}").json()
+        assert len(page["entries"]) <= 2
+        found += [entry["id"] for entry in page["entries"]]
+        after = page["next"]
+    assert sorted(found) == sorted(f"capture:{payment['orders'][0]['id']}" for payment in bought)
 
 
 def charged(shop: Shop) -> list[dict]:
@@ -186,6 +199,7 @@ BROKEN = [
     {**BASKET, "buyer": 7},
     {**BASKET, "currency": "euro"},
     {**BASKET, "currency": "EUR "},
+    {**BASKET, "currency": "ISK"},
     {**BASKET, "items": []},
     {**BASKET, "items": "all"},
     {**BASKET, "items": [7]},

@@ -6,7 +6,7 @@ import pytest
 import stripe
 from paying import NOON_S, Payments
 
-from amazonian.payments import provider
+from amazonian.payments import money, provider
 from amazonian.payments.orders import PaymentOrder
 from amazonian.payments.provider import (
     Captured,
@@ -18,6 +18,7 @@ from amazonian.payments.provider import (
     outcome_of,
     refund_outcome_of,
 )
+from amazonian.payments.stripe_simulator import currencies
 from amazonian.payments.stripe_simulator.faults import Kind
 from amazonian.resilience import retries
 
@@ -49,6 +50,19 @@ def test_a_charge_is_captured(payments, stripe_provider):
     assert outcome == Captured(intent["id"])
     assert (intent["amount"], intent["currency"]) == (1_000, "eur")
     assert stripe_provider.find(ORDER) == outcome
+
+
+def test_a_currency_that_the_psp_counts_in_other_units_is_rejected_unsent(payments):
+    differ = {
+        code.upper()
+        for code in currencies.SUPPORTED
+        if money.EXPONENTS.get(code.upper(), currencies.decimals(code)) != currencies.decimals(code)
+    }
+    assert differ == provider.OTHER_UNITS
+    for currency in differ:
+        outcome = payments.provider.charge(replace(ORDER, currency=currency))
+        assert isinstance(outcome, Rejected)
+    assert payments.calls == []
 
 
 def test_a_repeated_charge_is_the_same_charge(payments, stripe_provider):
