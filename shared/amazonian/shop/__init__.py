@@ -3,7 +3,7 @@
 - Lab 2.1: ``catalogue``, ``users``, ``carts``, ``inventory``, ``orders``, as one ``monolith`` or as
   ``services`` behind a ``facade``; checkout as a ``saga``; ``contracts``.
 - Lab 2.2: ``proxy`` with ``balancing``, ``health`` and ``shedding``.
-- Lab 2.3: ``replication`` and ``failover``, ``postgres``, ``partitioning``, ``ring``, ``shards`` and
-  ``resharding``.
+- Lab 2.3: ``replication`` and ``failover``, ``postgres``, ``partitioning``, ``ring``, ``shards``
+  and ``resharding``.
 - Lab 2.4: ``queueing``, ``simulator``, ``usl``, ``layers``, ``growth``, ``prime_day``.
 """

@@ -18,7 +18,7 @@ from typing import Any
 
 from amazonian.resilience import web
 from amazonian.shop import headers
-from amazonian.shop.upstream import BackendLostError, NotConnectedError, Pool
+from amazonian.shop.upstream import BackendLostError, BackendUnreachableError, Pool
 
 ANSWERS_WITHIN_S = 30.0
 IDLE_WITHIN_S = 10.0
@@ -226,7 +226,7 @@ class Facade:
                         pieces.append(await connection.piece())
                 finally:
                     self._pool.give_back(url, connection)
-        except (NotConnectedError, BackendLostError) as error:
+        except (BackendUnreachableError, BackendLostError) as error:
             raise web.ProblemError(502, "Bad Gateway", str(error)) from None
         except TimeoutError:
             raise web.ProblemError(504, "Gateway Timeout", "no reply in time") from None

@@ -21,7 +21,13 @@ from amazonian.shop import balancing, health, shedding
 from amazonian.shop.balancing import Backend, Policy
 from amazonian.shop.caller import Caller
 from amazonian.shop.shedding import Decision, Ticket
-from amazonian.shop.upstream import BackendLostError, Connection, Head, NotConnectedError, Pool
+from amazonian.shop.upstream import (
+    BackendLostError,
+    BackendUnreachableError,
+    Connection,
+    Head,
+    Pool,
+)
 
 # RFC 9110, 9.2.2: doing them twice has the effect of doing them once.
 IDEMPOTENT = frozenset(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])
@@ -167,7 +173,7 @@ class Proxy:
             try:
                 with self._counted(backend):
                     status = await self._exchange(backend, caller)
-            except (NotConnectedError, BackendLostError, TimeoutError) as error:
+            except (BackendUnreachableError, BackendLostError, TimeoutError) as error:
                 if caller.gone:
                     raise web.ClientGoneError from None
                 self.passive.record(backend.name, False)
@@ -175,7 +181,7 @@ class Proxy:
                     raise BackendLostError("nothing can be done: the reply has begun") from error
                 if isinstance(error, TimeoutError):
                     raise web.ProblemError(504, "Gateway Timeout", "no reply in time") from None
-                sent = not isinstance(error, NotConnectedError)
+                sent = not isinstance(error, BackendUnreachableError)
                 left = self._rotation_without(tried)
                 if not (
                     len(tried) < MOST_ATTEMPTS
@@ -211,7 +217,7 @@ class Proxy:
         """Hand the request to one backend, and its reply to the caller; return its status.
 
         Raises:
-            NotConnectedError: nothing was sent.
+            BackendUnreachableError: nothing was sent.
             BackendLostError: the backend went before its reply was complete.
             TimeoutError: it was silent for too long.
             ProblemError: the client was, in the middle of its body; status 408.

@@ -25,7 +25,7 @@ READ_BYTES = 64 * 2**10
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-class NotConnectedError(Exception):
+class BackendUnreachableError(Exception):
     """No connection to the backend came about, so nothing of the request was sent."""
 
 
@@ -260,7 +260,7 @@ class Pool:
         """An open connection to the backend at this URL: one that was kept, or a new one.
 
         Raises:
-            NotConnectedError: see there.
+            BackendUnreachableError: see there.
         """
         address = self._address(url)
         kept = self._kept.get(address, [])
@@ -274,7 +274,7 @@ class Pool:
             async with asyncio.timeout(CONNECT_WITHIN_S):
                 _, connection = await loop.create_connection(Connection, *address)
         except (OSError, TimeoutError) as error:
-            raise NotConnectedError(f"{url} takes no connection: {error}") from error
+            raise BackendUnreachableError(f"{url} takes no connection: {error}") from error
         return connection
 
     def give_back(self, url: str, connection: Connection) -> None:
