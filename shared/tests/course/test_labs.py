@@ -57,6 +57,12 @@ def test_labs_are_plain_markdown_that_jupyterlab_can_show(lab: Lab) -> None:
         assert foreign not in text
 
 
+def is_needed(source: str) -> bool:
+    """Whether a cell is an exercise, its check, or imports without a function that uses them."""
+    imports = source.startswith(("import ", "from ")) and "\ndef " not in source
+    return imports or source.startswith(("check(", "@exercise"))
+
+
 @ALL
 def test_in_a_kernel_every_check_of_an_unsolved_lab_fails_by_name(lab: Lab) -> None:
     notebook = nbformat.read(lab.stub_path, as_version=4)
@@ -70,8 +76,7 @@ def test_in_a_kernel_every_check_of_an_unsolved_lab_fails_by_name(lab: Lab) -> N
     checks = [cell for cell in notebook.cells if cell.source.startswith("check(")]
     with client.setup_kernel():
         for at, cell in enumerate(notebook.cells):
-            needed = cell.source.startswith(("check(", "@exercise", "import", "from"))
-            if cell.cell_type == "code" and needed:
+            if cell.cell_type == "code" and is_needed(cell.source):
                 client.execute_cell(cell, at)
     assert len(checks) == len(lab.exercises)
     for number, cell in enumerate(checks, 1):

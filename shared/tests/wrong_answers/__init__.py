@@ -24,6 +24,7 @@ class WrongAnswer:
     misconception: str
     definition: Any
     feedback: str
+    ends: bool
 
     @property
     def exercise(self) -> str:
@@ -37,14 +38,14 @@ class WrongAnswer:
 _registered: list[WrongAnswer] = []
 
 
-def wrong(owner: ModuleType | type, feedback: str) -> Callable[[Any], Any]:
-    """Register the decorated definition as a wrong answer to an exercise of `owner`."""
+def wrong(owner: ModuleType | type, feedback: str, ends: bool = True) -> Callable[[Any], Any]:
+    """Register the decorated definition as a wrong answer; `ends` is False for an endless one."""
 
     def register(definition: Any) -> Any:
         short, misconception = definition.__name__.split("__", 1)
         words = misconception.replace("_", " ")
         definition.__name__ = short
-        _registered.append(WrongAnswer(owner, short, words, definition, feedback))
+        _registered.append(WrongAnswer(owner, short, words, definition, feedback, ends))
         return definition
 
     return register

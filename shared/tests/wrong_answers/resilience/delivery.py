@@ -56,7 +56,7 @@ def waves__divides_into_floats(hosts, first, growth):
     return sizes
 
 
-@wrong(delivery, feedback="waves(10, 0, 3), which should raise ValueError")
+@wrong(delivery, feedback="waves(10, 0, 3), which should raise ValueError", ends=False)
 def waves__never_ends_on_a_first_wave_of_nobody(hosts, first, growth):
     if hosts < 1:
         raise ValueError

@@ -76,7 +76,7 @@ def find_unsafe__looks_at_the_first_deployment_only(plan, hosts):
     return _search(plan, hosts, until=1)
 
 
-@wrong(formats, feedback="nothing within")
+@wrong(formats, feedback="nothing within", ends=False)
 def find_unsafe__walks_in_circles(plan, hosts):
     waiting = [(start(plan, hosts), ())]
     while waiting:

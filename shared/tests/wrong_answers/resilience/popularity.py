@@ -71,7 +71,7 @@ def che_hit_ratio__stops_early(popularity, capacity, present=lru_present):
     return _che(popularity, capacity, present, "stops early")
 
 
-@wrong(component, feedback="a fixed number of halvings is")
+@wrong(component, feedback="a fixed number of halvings is", ends=False)
 def che_hit_ratio__halves_to_a_width(popularity, capacity, present=lru_present):
     return _che(popularity, capacity, present, "halves to a width")
 

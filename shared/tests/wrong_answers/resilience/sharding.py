@@ -64,7 +64,7 @@ def overlap_distribution__returns_a_generator(workers, shard_size):
     return (chance for chance in sharding_overlaps(workers, shard_size))
 
 
-@wrong(sharding, feedback="too many to go through, count them with math.comb")
+@wrong(sharding, feedback="too many to go through, count them with math.comb", ends=False)
 def overlap_distribution__goes_through_all_shards(workers, shard_size):
     validate_size(workers, shard_size)
     counts = [0] * (shard_size + 1)
