@@ -41,7 +41,9 @@ MOST = 1.1  # of 10,000 keys: the standard deviation of a node's share is 3% of 
 
 
 @pytest.mark.parametrize(
-    ("way", "moved"), [(modulo, 0.91), (jump, 0.089), (rendezvous, 0.09)], ids=lambda v: str(v)
+    ("way", "moved"),
+    [(modulo, 0.91), (jump, 0.089), (rendezvous, 0.09)],
+    ids=["modulo", "jump", "rendezvous"],
 )
 def test_the_other_ways_agree_with_the_golden_values(way, moved: float) -> None:
     before, after = partial(way, nodes=TEN), partial(way, nodes=ELEVEN)
