@@ -128,9 +128,9 @@ def run(steps: Sequence[Step], log: Log) -> str:
 
     - Forward, unless the log says that the saga turns back: act, then log `DID`, for each step
       that the log does not have.
-    - If a step raises ``ServiceRefusedError``, or ``CallError`` (no answer) and it can be undone,
-      the saga turns back: log `UNDOING`, with the step's name and the error's text, *before* the
-      first compensation, so that no later process goes forward again.
+    - The saga turns back if a step raises ``ServiceRefusedError``; and if a step that can be
+      undone raises any ``CallError`` (no answer). Then log `UNDOING`, with the step's name and the
+      error's text, *before* the first compensation, so that no later process goes forward again.
     - Back: for each of the :func:`compensations`, undo, then log `UNDID`.
 
     Returns:
@@ -139,6 +139,7 @@ def run(steps: Sequence[Step], log: Log) -> str:
     Raises:
         CallError: no answer from a step that can't be undone, or from a compensation. The saga
             stays where it is; run it again later.
+        ServiceRefusedError: a compensation was refused. The saga stays where it is.
         SupersededError: another process carries it on.
     """
     entries = log.entries()

@@ -75,6 +75,31 @@ def next_step__takes_any_relief(architecture, demand):
     return _next(architecture, demand, lambda step, left: step.machines * left, relief=1.0)
 
 
+@wrong(component, feedback="it is still too much, and it is a relief")
+def next_step__wants_all_or_nothing(architecture, demand):
+    full = bottleneck(parts(architecture, demand))
+    if full.utilisation <= FULL:
+        return None
+    left = {step: utilisation_of(full.name, step, demand) for step in steps(architecture)}
+    helpful = [step for step in left if left[step] < min(1.0, RELIEF * full.utilisation)]
+    if not helpful:
+        raise NothingHelpsError("no step helps")
+    return min(helpful, key=lambda step: step.machines * left[step])
+
+
+@wrong(component, feedback="not just below RELIEF")
+def next_step__takes_relief_for_a_utilisation(architecture, demand):
+    full = bottleneck(parts(architecture, demand))
+    if full.utilisation <= FULL:
+        return None
+    left = {step: utilisation_of(full.name, step, demand) for step in steps(architecture)}
+    most = RELIEF if full.utilisation < 1 else RELIEF * full.utilisation
+    helpful = [step for step in left if left[step] < most]
+    if not helpful:
+        raise NothingHelpsError("no step helps")
+    return min(helpful, key=lambda step: step.machines * left[step])
+
+
 @wrong(component, feedback="the web servers are 69.4% busy")
 def next_step__never_says_that_it_is_enough(architecture, demand):
     full = bottleneck(parts(architecture, demand))

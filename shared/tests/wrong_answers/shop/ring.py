@@ -70,6 +70,20 @@ def node_of__takes_the_remainder(self, key):
     return points[place(key) % len(points)][1]
 
 
+@wrong(Ring, feedback="compare with (place,)")
+def node_of__compares_with_the_key_as_well(self, key):
+    points = _checked(self)
+    return points[bisect.bisect_left(points, (place(key), key)) % len(points)][1]
+
+
+@wrong(Ring, feedback="compare with (place,)")
+def node_of__sends_the_last_point_round(self, key):
+    points = _checked(self)
+    if place(key) >= points[-1][0]:
+        return points[0][1]
+    return points[bisect.bisect_left(points, (place(key),))][1]
+
+
 @wrong(Ring, feedback="ask first whether there are points")
 def node_of__forgets_the_empty_ring(self, key):
     points = self.points

@@ -1,5 +1,7 @@
 """Wrong answers to lab 2.1, on the saga."""
 
+from contextlib import suppress
+
 from amazonian.resilience import retries
 from amazonian.shop import saga
 from amazonian.shop.calls import NoAnswerError, ServiceRefusedError
@@ -300,3 +302,58 @@ def run__logs_all_that_it_undid_at_the_end(steps, log):
     for undoing in begun:
         log.append(UNDID, undoing.name)
     return UNDONE
+
+
+def _run_but(steps, log, silent, undone):
+    """The right answer, but for what turns the saga back and for how a step is undone."""
+    if not any(entry.kind == UNDOING for entry in log.entries()):
+        for step in steps[sum(entry.kind == DID for entry in log.entries()) :]:
+            try:
+                step.act()
+            except (ServiceRefusedError, retries.CallError) as error:
+                if silent(step, error):
+                    raise
+                log.append(UNDOING, step.name, str(error))
+                break
+            log.append(DID, step.name)
+        else:
+            return DONE
+    for step in compensations(steps, log.entries()):
+        undone(step)
+    return UNDONE
+
+
+def _waits(step, error):
+    return step.undo is None and not isinstance(error, ServiceRefusedError)
+
+
+@wrong(saga, feedback="it may have happened and can't be undone")
+def run__turns_back_on_a_timeout_that_can_not_be_undone(steps, log):
+    def undone(step):
+        step.undo()
+        log.append(UNDID, step.name)
+
+    def silent(step, error):
+        return step.undo is None and isinstance(error, NoAnswerError)
+
+    return _run_but(steps, log, silent, undone)
+
+
+@wrong(saga, feedback="don't catch it: nothing says that b is undone")
+def run__takes_a_refused_compensation_for_done(steps, log):
+    def undone(step):
+        with suppress(ServiceRefusedError):
+            step.undo()
+        log.append(UNDID, step.name)
+
+    return _run_but(steps, log, _waits, undone)
+
+
+@wrong(saga, feedback="another process has this saga: leave it alone")
+def run__goes_on_undoing_what_is_not_its_own(steps, log):
+    def undone(step):
+        step.undo()
+        with suppress(saga.SupersededError):
+            log.append(UNDID, step.name)
+
+    return _run_but(steps, log, _waits, undone)

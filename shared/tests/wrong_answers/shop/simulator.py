@@ -120,6 +120,23 @@ def run__looks_at_everybody_each_time(arrivals_s, services_s, keys, stations, ch
         _note(log, now_s, station, start_s, end_s)
 
 
+@wrong(component, feedback="says when it leaves, served or not")
+def run__lets_the_unserved_leave_at_once(arrivals_s, services_s, keys, stations, choose, log):
+    leaving = []
+    for number, arrival in enumerate(zip(arrivals_s, services_s, keys, strict=True)):
+        now_s, service_s, key = arrival
+        while leaving and leaving[0][0] <= now_s:
+            heappop(leaving)[2].outstanding -= 1
+        station = choose(stations, key)
+        station.outstanding += 1
+        start_s, end_s = station.admit(now_s, service_s)
+        if start_s == start_s:
+            heappush(leaving, (end_s, number, station))
+        else:
+            station.outstanding -= 1
+        _note(log, now_s, station, start_s, end_s)
+
+
 @wrong(component, feedback="`log` has four lists")
 def run__does_not_note_arrivals(arrivals_s, services_s, keys, stations, choose, log):
     arriving = zip(arrivals_s, services_s, keys, strict=True)

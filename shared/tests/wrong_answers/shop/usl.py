@@ -25,7 +25,10 @@ def _fit(clients, rates_per_s, wrongly=""):
             continue
         factors = np.zeros(3)
         factors[kept] = np.linalg.lstsq(columns[:, kept], wanted, rcond=None)[0]
-        solutions.append((np.sum((columns @ factors - wanted) ** 2), *factors))
+        error = np.sum((columns @ factors - wanted) ** 2)
+        if wrongly == "looks at the worst point":
+            error = np.abs(columns @ factors - wanted).max()
+        solutions.append((error, *factors))
     if wrongly == "takes what comes":
         _, a, b, c = solutions[-1]
     elif wrongly == "cuts off":
@@ -110,6 +113,11 @@ def fit__returns_three_numbers(clients, rates_per_s):
 @wrong(component, feedback="a throughput that is not above 0")
 def fit__takes_any_throughput(clients, rates_per_s):
     return _fit(clients, rates_per_s, "takes any throughput")
+
+
+@wrong(component, feedback="not by its worst point")
+def fit__looks_at_the_worst_point(clients, rates_per_s):
+    return _fit(clients, rates_per_s, "looks at the worst point")
 
 
 EQUIVALENT = {

@@ -58,6 +58,8 @@ def groups_grow_together(keep_together):
         [("c", "d"), ("a", "b"), ("d", "a")],
     ):
         _groups(keep_together, tables, written, ["abcd", "e", "f"], CHAIN)
+    chain = [("e", "f"), ("d", "e"), ("c", "d"), ("b", "c"), ("a", "b")]
+    _groups(keep_together, tables, chain, ["abcdef"], CHAIN)
     three = [("a", "b"), ("c", "d"), ("e", "f"), ("a", "d", "e")]
     _groups(keep_together, tables, three, ["abcdef"], CHAIN)
     back = [("a", "b"), ("b", "c"), ("c", "d"), ("d", "e"), ("a", "e")]

@@ -60,10 +60,14 @@ def the_next_point_has_the_key(node_of):
 def a_point_at_the_place_itself_has_the_key(node_of):
     """A point that lies at the key's own place has the key."""
     at = place("ada")
-    ring = _ring(node_of, [(at - 5, "a"), (at, "b"), (at + 5, "c")], "a point at place('ada')")
-    call(ring.node_of, "ada").equals(
-        "b", look="bisect_left and bisect_right differ in just this case; compare with (place,)"
-    )
+    look = "bisect_left and bisect_right differ in just this case; compare with (place,)"
+    for points in (
+        [(at - 5, "a"), (at, "b"), (at + 5, "c")],
+        [(at - 5, "c"), (at, "a"), (at + 5, "b")],
+        [(at - 9, "a"), (at - 5, "c"), (at, "b")],
+    ):
+        ring = _ring(node_of, points, "a point at place('ada')")
+        call(ring.node_of, "ada").equals(dict(points)[at], look)
 
 
 @about.rule("Ring.node_of")

@@ -178,6 +178,17 @@ def the_rejected_do_not_stay(run):
 
 
 @about.rule("run")
+def who_is_dropped_late_stays_until_then(run):
+    """A request that is dropped when its turn comes is outstanding until that moment."""
+    scenario("one station with one server, which drops whoever has waited longer than a second")
+    late = Station(deadline_s=1.0, drops_late=True)
+    _seen(run, [0.0, 0.1, 0.2, 0.3, 5.1], [2.0] * 5, [late]).equals(
+        [[0], [1], [2], [3], [0]],
+        look="what admit returns as the end says when it leaves, served or not: push that",
+    )
+
+
+@about.rule("run")
 def an_arrival_may_depend_on_the_departure_before_it(run):
     """Arrivals may come from a generator that reads the log: one at a time, each written down."""
     scenario("one client who comes 1 s after the answer before, with services of 2 s")

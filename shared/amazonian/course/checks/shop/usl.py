@@ -95,6 +95,21 @@ def relative_errors_count(fit):
 
 
 @about.rule("fit")
+def the_best_has_the_smallest_sum_of_squares(fit):
+    """Of the fits that are allowed, the best has the smallest sum of squared relative errors."""
+    for rates, numbers in (
+        ([110, 170, 390, 600, 770], [103.0811, 0.0279501, 0.00300217]),
+        ([170, 140, 310, 910, 840], [138.6310, 0.0452137, 0.00310666]),
+    ):
+        _numbers(fit, CLIENTS, rates).close_to(
+            numbers,
+            rel=1e-4,
+            look="compare the four by what each of them minimised, not by its worst point and not "
+            "by absolute errors",
+        )
+
+
+@about.rule("fit")
 def any_order_and_any_number(fit):
     """Measurements come in any order, and one N may have been measured several times."""
     law = Law(50.0, 0.1, 0.002)
