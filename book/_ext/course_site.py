@@ -28,6 +28,8 @@ def cache_folder() -> Path:
 
 def _set_cache(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(cache_folder())
+    if os.environ.get("COURSE_DRAFT"):  # of `make`: text at once, figures and outputs later
+        config.nb_execution_mode = "off"
 
 
 def _inline_scripts_once(

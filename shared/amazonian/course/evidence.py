@@ -5,6 +5,7 @@ go through :func:`call`, so that feedback can say what was sent, what came back 
 two differ, and so that no comparison trusts an `__eq__` or a `__repr__` of the learner's own.
 """
 
+import collections
 import dataclasses
 import enum
 import linecache
@@ -209,7 +210,7 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if type(value) in (set, frozenset):
         return frozenset(plain(item) for item in value)
-    if type(value) is dict:
+    if type(value) in (dict, collections.Counter, collections.defaultdict):
         return {plain(key): plain(item) for key, item in value.items()}
     cls = type(value)
     if cls.__module__.startswith("amazonian."):

@@ -60,6 +60,17 @@ def build() -> None:
     STAMP.write_text(fingerprint)
 
 
+def build_draft() -> None:
+    """Build the site without anything that code prints or draws: something to read, in a minute.
+
+    Raises:
+        SiteError: Sphinx fails.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        _run_sphinx(progress, draft=True)
+
+
 def _fingerprint() -> str:
     """A digest of everything that the site is made from."""
     digest = hashlib.sha256(os.environ.get("GITHUB_REPOSITORY", "").encode())
@@ -116,10 +127,13 @@ def _execute(notebook, lab):
     return single_nb_execution(notebook, folder, 120, False, extra_arguments=quiet)
 
 
-def _run_sphinx(progress: Progress) -> None:
-    command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(ROOT)]
-    command += ["-W", "-n", "--keep-going", "--all"]
+def _run_sphinx(progress: Progress, draft: bool = False) -> None:
+    command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(ROOT), "--all"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+    if draft:
+        environment["COURSE_DRAFT"] = "1"
+    else:
+        command += ["-W", "-n", "--keep-going"]
     tasks = {
         "reading sources": progress.add_task("reading the pages", total=100),
         "writing output": progress.add_task("writing the pages", total=100),
@@ -159,8 +173,12 @@ def start(site_port: int, lab_port: int) -> None:
         console.print(
             f"\nJupyterLab:  [bold]{lab_address(labs()[0].name)}[/bold]\n", soft_wrap=True
         )
-        build()
+        if not STAMP.exists():
+            console.print("First the text; the figures and what the labs print follow.")
+            build_draft()
         with serving(site_port, lab_address):
+            console.print(f"\nThe site:    [bold]http://localhost:{site_port}/[/bold]")
+            build()
             console.print(f"\nThe site:    [bold]http://localhost:{site_port}/[/bold]")
             console.print(
                 f"JupyterLab:  [bold]{lab_address(labs()[0].name)}[/bold]", soft_wrap=True

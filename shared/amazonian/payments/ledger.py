@@ -161,6 +161,7 @@ def reverse(t: Transaction, entry_id: str, reversal_id: str, at_s: float) -> Ent
         UnknownEntryError: there is no such entry.
         AlreadyReversedError: another reversal took it back before.
         InsufficientFundsError: a wallet does not have any more what the entry had put into it.
+        EntryConflictError: `reversal_id` belongs to an entry that says something else.
     """
     original = journal.find(t.execute, entry_id)
     if original is None:

@@ -357,4 +357,38 @@ def post__commits_itself(t, entry):
     return True
 
 
+@wrong(ledger, feedback="one loop over the postings")
+def imbalance__goes_through_the_postings_twice(postings):
+    currencies = {posting.currency for posting in postings}
+    sums = {c: sum(p.amount for p in postings if p.currency == c) for c in currencies}
+    return {currency: total for currency, total in sums.items() if total}
+
+
+@wrong(ledger, feedback="an entry that touches no wallet is written as well")
+def post__says_whether_a_wallet_changed(t, entry):
+    _balanced(entry)
+    if _is_there(t, entry):
+        return False
+    check_reversal(t.execute, entry)
+    after = _after(t, entry)
+    journal.append(t, [entry])
+    wallets.save(t, after)
+    return len(after) > 0
+
+
+@wrong(ledger, feedback="See says_the_same_as")
+def post__compares_postings_and_description_only(t, entry):
+    _balanced(entry)
+    known = journal.find(t.execute, entry.id)
+    if known is not None:
+        if (known.postings, known.description) != (entry.postings, entry.description):
+            raise ledger.EntryConflictError
+        return False
+    check_reversal(t.execute, entry)
+    after = _after(t, entry)
+    journal.append(t, [entry])
+    wallets.save(t, after)
+    return True
+
+
 EQUIVALENT = {}

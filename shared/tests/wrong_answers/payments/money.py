@@ -162,4 +162,31 @@ def _right(total, weights):
     return shares
 
 
+@wrong(money, feedback="arithmetic with a Decimal rounds to 28 digits")
+def minor_units__multiplies_a_decimal(text, exponent):
+    if len(text.partition(".")[2]) > exponent:
+        raise TooManyDecimalsError
+    return int(Decimal(text) * 10**exponent)
+
+
+@wrong(money, feedback="nothing but the remainders")
+def apportion__serves_the_heavier_first(total, weights):
+    whole = sum(weights)
+    shares = [total * weight // whole for weight in weights]
+    order = sorted(range(len(weights)), key=lambda p: (-(total * weights[p] % whole), -weights[p]))
+    for place in order[: total - sum(shares)]:
+        shares[place] += 1
+    return shares
+
+
+@wrong(money, feedback="floats that should be equal differ")
+def apportion__compares_remainders_as_floats(total, weights):
+    whole = sum(weights)
+    shares = [total * weight // whole for weight in weights]
+    order = sorted(range(len(weights)), key=lambda p: shares[p] - total * weights[p] / whole)
+    for place in order[: total - sum(shares)]:
+        shares[place] += 1
+    return shares
+
+
 EQUIVALENT = {}

@@ -121,6 +121,65 @@ def match__returns_all_at_once(ours, theirs, night):
     return iter(list(match__right(ours, theirs, night)))
 
 
+@wrong(reconciliation, feedback="amounts are before fees")
+def classify__takes_the_fee_off(ours, theirs, night):
+    if ours and theirs:
+        return _both(ours, theirs._replace(amount=theirs.amount - theirs.fee))
+    at_s = (ours or theirs).at_s
+    return _alone(ours, theirs, night, abs(at_s - night.ends_s) <= night.cut_off_s)
+
+
+@wrong(reconciliation, feedback="how near they are to midnight plays no part")
+def classify__forgives_near_midnight(ours, theirs, night):
+    if ours and theirs and _both(ours, theirs) is not Kind.AMOUNT_DIFFERS:
+        return _both(ours, theirs)
+    if ours and theirs and abs(ours.at_s - night.ends_s) > night.cut_off_s:
+        return Kind.AMOUNT_DIFFERS
+    at_s = (ours or theirs).at_s
+    return _alone(ours, theirs, night, abs(at_s - night.ends_s) <= night.cut_off_s)
+
+
+@wrong(reconciliation, feedback="a reference that one side lacks is handled like any other")
+def match__takes_lone_lines_one_at_a_time(ours, theirs, night):
+    ours, theirs = iter(ours), iter(theirs)
+    mine, other = next(ours, None), next(theirs, None)
+    while mine or other:
+        if other is None or (mine and mine.reference < other.reference):
+            yield from pair_up([mine], [], night)
+            mine = next(ours, None)
+        elif mine is None or other.reference < mine.reference:
+            yield from pair_up([], [other], night)
+            other = next(theirs, None)
+        else:
+            reference, left, right = mine.reference, [], []
+            while mine and mine.reference == reference:
+                left.append(mine)
+                mine = next(ours, None)
+            while other and other.reference == reference:
+                right.append(other)
+                other = next(theirs, None)
+            yield from pair_up(left, right, night)
+
+
+@wrong(reconciliation, feedback="no list or dictionary of a whole side")
+def match__collects_what_is_left_at_the_end(ours, theirs, night):
+    ours, theirs = iter(ours), iter(theirs)
+    mine, other = next(ours, None), next(theirs, None)
+    while mine and other:
+        reference, left, right = min(mine.reference, other.reference), [], []
+        while mine and mine.reference == reference:
+            left.append(mine)
+            mine = next(ours, None)
+        while other and other.reference == reference:
+            right.append(other)
+            other = next(theirs, None)
+        yield from pair_up(left, right, night)
+    rest = [mine, *ours] if mine else [other, *theirs] if other else []
+    for _, lines in groupby(rest, key=lambda line: line.reference):
+        lines = list(lines)
+        yield from pair_up(lines if mine else [], [] if mine else lines, night)
+
+
 def match__right(ours, theirs, night):
     ours, theirs = iter(ours), iter(theirs)
     mine, other = next(ours, None), next(theirs, None)

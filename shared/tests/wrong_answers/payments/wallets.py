@@ -148,4 +148,25 @@ def project__writes_into_what_it_was_given(available, postings):
     return _refuse({key: available[key] for key in touched})
 
 
+@wrong(wallets, feedback="also if it has what it had before")
+def project__drops_what_has_not_changed(available, postings):
+    after = {}
+    for posting in postings:
+        if is_wallet(posting.account):
+            key = (posting.account, posting.currency)
+            after[key] = after.get(key, available.get(key, 0)) - posting.amount
+    changed = {key: amount for key, amount in after.items() if amount != available.get(key, 0)}
+    return _refuse(changed)
+
+
+@wrong(wallets, feedback="what is in it is gone after that")
+def project__goes_through_the_postings_twice(available, postings):
+    keys = [(p.account, p.currency) for p in postings if is_wallet(p.account)]
+    after = {key: available.get(key, 0) for key in keys}
+    for posting in postings:
+        if is_wallet(posting.account):
+            after[posting.account, posting.currency] -= posting.amount
+    return _refuse(after)
+
+
 EQUIVALENT = {}

@@ -421,7 +421,7 @@ def who_is_slower_does_not_ask(resolve):
 
 about.hints(
     "resolve",
-    "Three things may be true of a request whose answer was lost. Which question tells them apart?",
+    "A request whose answer was lost fared in one of four ways. Which question tells them apart?",
     """
     As attempt, but between begin and charge comes provider.find. It returns an outcome, or None:
     only None lets you charge.

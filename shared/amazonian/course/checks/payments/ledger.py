@@ -56,6 +56,16 @@ def currencies_are_not_added_up(imbalance):
     call(imbalance, both).equals({"EUR": 1}, look)
 
 
+@about.rule("imbalance")
+def the_postings_may_come_one_after_the_other(imbalance):
+    """The postings may be an iterator, which can be gone through once."""
+    given("the postings are an iterator")
+    stream = iter(_postings((5, "USD"), (7, "EUR"), (-5, "USD"), (-6, "EUR")))
+    call(imbalance, stream, shown_as="imbalance(iter([5 USD, 7 EUR, -5 USD, -6 EUR]))").equals(
+        {"EUR": 1}, "one loop over the postings, with a sum for each currency that turns up"
+    )
+
+
 about.hints(
     "imbalance",
     "How many sums do you need for postings in two currencies?",
@@ -345,6 +355,9 @@ def the_next_entry_goes_on_from_there(post):
     books.post(post, PAYOUT).equals(True, look)
     if books.available("seller:ada") != 300:
         raise fail(_told(books.state()), "300 USD in Ada's wallet", look)
+    books.post(post, _entry("fee:1", ("bank:shop", -7), ("fees:stripe", 7))).equals(
+        True, "an entry that touches no wallet is written as well"
+    )
 
 
 @about.rule("post")
@@ -357,6 +370,7 @@ def what_does_not_balance_is_refused(post):
     for wrong in (
         _entry("a", ("bank:shop", 100), ("seller:ada", -99)),
         Entry("b", "", (yen, Posting("seller:ada", -100, "USD")), 1.0),
+        _entry("c", ("bank:shop", -7), ("fees:stripe", 8)),
     ):
         books.post(post, wrong).raises(
             UnbalancedError, "imbalance(entry.postings) is not empty if something is left over"
@@ -375,6 +389,10 @@ def the_same_entry_again_changes_nothing(post):
         (
             replace(CAPTURE, at_s=99.0),
             "a retry comes later, and is still the same entry: see says_the_same_as",
+        ),
+        (
+            replace(CAPTURE, at_s=0.5),
+            "another machine's clock may be behind, and it is still the same entry",
         ),
     ):
         given(f"its time is {again.at_s}")
@@ -411,6 +429,8 @@ def another_entry_under_the_same_id_is_a_conflict(post):
     for wrong in (
         replace(other, description=CAPTURE.description),
         replace(CAPTURE, description=""),
+        replace(CAPTURE, postings=CAPTURE.postings[::-1]),
+        replace(CAPTURE, reverses="capture:0"),
     ):
         books.post(post, wrong).raises(
             EntryConflictError,
@@ -441,7 +461,7 @@ def a_wrong_reversal_is_refused(post):
     books = Books(CAPTURE, PAYOUT, replace(CAPTURE, id="capture:2"))
     books.write(_undone(CAPTURE, "undo"))
     before = books.state()
-    look = "check_reversal(t.execute, entry) raises it"
+    look = "check_reversal(t.execute, entry) raises it, if it is asked before project is"
     half = replace(_entry("half", ("seller:ada", 1), ("psp:stripe", -1)), reverses="capture:2")
     books.post(post, half).raises(WrongReversalError, look)
     books.post(post, replace(half, reverses="capture:9")).raises(UnknownEntryError, look)

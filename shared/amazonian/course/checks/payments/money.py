@@ -99,6 +99,16 @@ def more_decimals_are_refused(minor_units):
         )
 
 
+@about.rule("minor_units")
+def no_amount_is_too_long(minor_units):
+    """An amount of thirty digits is exact as well."""
+    _is(
+        call(minor_units, "123456789012345678901234567890.12", 2),
+        12345678901234567890123456789012,
+        "arithmetic with a Decimal rounds to 28 digits; the digits of a text need none",
+    )
+
+
 about.hints(
     "minor_units",
     "How would you do it with pencil and paper, without multiplying at all?",
@@ -206,9 +216,14 @@ def of_equal_remainders_the_first_wins(apportion):
         (100, [3, 3, 1], [43, 43, 14]),  # 42.86, 42.86, 14.29
         (5, [1, 1, 1, 1], [2, 1, 1, 1]),
         (2, [1, 3, 1, 3], [0, 1, 0, 1]),  # 0.25, 0.75, 0.25, 0.75
+        (2, [1, 3], [1, 1]),  # 0.5, 1.5
+        (2, [3, 1], [2, 0]),  # 1.5, 0.5
+        (95, [2, 1, 2, 2, 3, 5], [13, 6, 13, 13, 19, 31]),  # 12.67, 6.33, three more .67
     ):
         call(apportion, total, weights).equals(
-            wanted, look="Python's sort keeps the order of equal ones; don't turn it round"
+            wanted,
+            look="Python's sort keeps the order of equal ones; don't turn it round, and look at "
+            "nothing but the remainders: as ints, since floats that should be equal differ",
         )
 
 

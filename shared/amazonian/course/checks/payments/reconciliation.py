@@ -17,6 +17,10 @@ def _line(reference: str, amount: int = 4200, currency: str = "EUR", at_s: float
     return Line(reference, amount, currency, at_s)
 
 
+def _with_fee(reference: str, amount: int, fee: int) -> Line:
+    return _line(reference, amount)._replace(fee=fee)
+
+
 def _shown(line: Line | None) -> str:
     if line is None:
         return "None"
@@ -45,6 +49,8 @@ def two_that_agree_match(classify):
     late = _line("charge:a", at_s=NIGHT.ends_s + 30)
     _classify(classify, _line("charge:a"), late, Kind.MATCHED, look)
     _classify(classify, late, _line("charge:a"), Kind.MATCHED, look)
+    look = "amounts are before fees on both sides: compare them as they are"
+    _classify(classify, _line("charge:a"), _with_fee("charge:a", 4200, 147), Kind.MATCHED, look)
 
 
 @about.rule("classify")
@@ -56,14 +62,24 @@ def two_that_differ_say_how(classify):
         _classify(classify, _line("charge:a"), other, Kind.CURRENCY_DIFFERS, look)
     for amount in (4199, 4201, -4200):
         other = _line("charge:a", amount)
-        _classify(classify, _line("charge:a"), other, Kind.AMOUNT_DIFFERS, "to the last unit")
+        look = "to the last unit, and with the sign"
+        _classify(classify, _line("charge:a"), other, Kind.AMOUNT_DIFFERS, look)
+    near = _line("charge:a", at_s=NIGHT.ends_s - 5), _line("charge:a", 4199, at_s=NIGHT.ends_s + 5)
+    look = "there are two lines: how near they are to midnight plays no part"
+    _classify(classify, *near, Kind.AMOUNT_DIFFERS, look)
+    fee = _with_fee("charge:a", 4347, 147)
+    look = "amounts are before fees on both sides: compare them as they are"
+    _classify(classify, _line("charge:a"), fee, Kind.AMOUNT_DIFFERS, look)
 
 
 @about.rule("classify")
 def one_alone_is_missing_on_the_other_side(classify):
     """A line alone is missing on the other side: here if it is theirs, there if it is ours."""
-    look = "missing here: the PSP has it and our books don't"
-    for at_s in (NOON_S, NIGHT.starts_s, NIGHT.ends_s - 601, NIGHT.ends_s + 601):
+    look = (
+        "missing here: the PSP has it and our books don't; a cut-off break is only what stands at "
+        "most night.cut_off_s from night.ends_s"
+    )
+    for at_s in (NOON_S, NIGHT.starts_s, NIGHT.ends_s - 600.5, NIGHT.ends_s + 601):
         alone = _line("charge:a", at_s=at_s)
         _classify(classify, None, alone, Kind.MISSING_HERE, look)
         _classify(classify, alone, None, Kind.MISSING_THERE, look)
@@ -196,11 +212,35 @@ def several_of_one_reference_go_together(match):
 
 
 @about.rule("match")
+def several_of_one_side_alone_go_together_too(match):
+    """Lines of one reference that only one side has are paired together as well."""
+    look = "a reference that one side lacks is handled like any other: all its lines, one pair_up"
+    twice = [_line("charge:b", 2), _line("charge:b", 2)]
+    for rest in ([_line("charge:c", 3)], []):
+        kept = [("matched", "charge:c", 3, 3)] * len(rest)
+        _found(match, Stream(*twice, *rest), Stream(*rest)).equals(
+            [("missing there", "charge:b", 2, None), ("duplicate", "charge:b", 2, None), *kept],
+            look,
+        )
+        _found(match, Stream(*rest), Stream(*twice, *rest)).equals(
+            [("missing here", "charge:b", None, 2), ("duplicate", "charge:b", None, 2), *kept],
+            look,
+        )
+
+
+@about.rule("match")
 def it_holds_a_few_lines_only(match):
     """Streams may be longer than memory: of each, only one reference and one line more is held."""
-    scenario("two streams of 50 lines each, all with references of their own")
     lines = [_line(f"charge:{number:02}") for number in range(50)]
-    ours, theirs = Stream(*lines), Stream(*lines)
+    scenario("two streams of 50 lines each, all with references of their own")
+    _takes_few(match, Stream(*lines), Stream(*lines))
+    scenario("50 lines on our side, each with a reference of its own, and none on theirs")
+    _takes_few(match, Stream(*lines), Stream())
+    scenario("50 lines on their side, each with a reference of its own, and none on ours")
+    _takes_few(match, Stream(), Stream(*lines))
+
+
+def _takes_few(match, ours: Stream, theirs: Stream) -> None:
     pairs = call(match, iter(ours), iter(theirs), NIGHT, shown_as="pairs = match(…)").made
     for count in (1, 10, 30):
         call(lambda: [next(pairs) for _ in range(count)].clear(), shown_as=f"{count} pairs").made  # noqa: B018, B023

@@ -22,7 +22,7 @@ def _wallets(answer: Answer, wanted: dict, look: str = "") -> None:
     if answer.error is not None:
         raise answer.broken(f"{wanted}", look)
     after = answer.made
-    plain = type(after) is dict and all(
+    plain = isinstance(after, dict) and all(
         type(key) is tuple and all(type(part) is str for part in key) and type(amount) is int
         for key, amount in after.items()
     )
@@ -113,6 +113,16 @@ def several_postings_add_up(project):
 
 
 @about.rule("project")
+def a_wallet_that_is_touched_is_told(project):
+    """A wallet that is touched is in the answer even if its postings cancel out."""
+    _wallets(
+        _project(project, {ADA: 700}, [("seller:ada", -5), ("seller:ada", 5)]),
+        {ADA: 700},
+        "a wallet that is touched belongs to the answer, also if it has what it had before",
+    )
+
+
+@about.rule("project")
 def below_zero_is_refused(project):
     """A wallet that would be below zero is refused: InsufficientFundsError."""
     for available, legs, look in (
@@ -134,6 +144,18 @@ def only_the_end_of_an_entry_counts(project):
         _project(project, {}, [("seller:ada", 500), ("seller:ada", -600)]),
         {ADA: 100},
         "look for a wallet below zero after the last posting, not between them",
+    )
+
+
+@about.rule("project")
+def the_postings_may_come_one_after_the_other(project):
+    """The postings may be an iterator, which can be gone through once."""
+    stream = iter([Posting("seller:ada", -5, "USD"), Posting("seller:bob", -7, "USD")])
+    shown = "project({}, iter([seller:ada -5 USD, seller:bob -7 USD]))"
+    _wallets(
+        call(project, {}, stream, shown_as=shown),
+        {ADA: 5, BOB: 7},
+        "one loop over the postings; what is in it is gone after that",
     )
 
 
