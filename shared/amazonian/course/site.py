@@ -53,8 +53,7 @@ def build() -> None:
         console.print("The site is up to date.")
         return
     STAMP.unlink(missing_ok=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with _progress() as progress:
         _execute_labs(progress)
         _run_sphinx(progress)
     STAMP.write_text(fingerprint)
@@ -66,9 +65,13 @@ def build_draft() -> None:
     Raises:
         SiteError: Sphinx fails.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with _progress() as progress:
         _run_sphinx(progress, draft=True)
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console)
 
 
 def _fingerprint() -> str:

@@ -66,8 +66,10 @@ class Totals:
 
     def counting(self, rows: Iterator[Row]) -> Iterator[Row]:
         """The same rows, counted as they pass."""
+        amounts = self.amounts
         for row in rows:
-            self.add(row[1], row[2])
+            self.lines += 1
+            amounts[row[2]] += row[1]
             yield row
 
 

@@ -3,12 +3,14 @@
 import contextlib
 import os
 import time
+from collections import Counter, defaultdict
 
 import pytest
 
 from amazonian.course import check, exercise, hint
 from amazonian.course.catalogue import SOLUTIONS
 from amazonian.course.checking import CheckFailedError
+from amazonian.course.evidence import plain
 from amazonian.course.exercises import NotConnectedError
 from amazonian.course.progress import kept
 from amazonian.resilience import retries
@@ -99,6 +101,10 @@ def test_an_object_that_claims_to_equal_everything_is_not_believed() -> None:
 
     text = feedback(lambda n, base_s, cap_s: Liar(7))
     assert "a plain value was asked" in text
+
+
+def test_a_counter_is_a_dictionary_too() -> None:
+    assert plain(Counter(a=1)) == plain(defaultdict(int, a=1)) == {"a": 1}
 
 
 def test_an_object_whose_repr_raises_is_shown_all_the_same() -> None:

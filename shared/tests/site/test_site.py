@@ -202,9 +202,13 @@ def test_dark_mode_is_taken_from_the_reader(browser: sync_api.Browser, address: 
 def test_the_checker_does_find_a_fault(browser: sync_api.Browser, address: str) -> None:
     with Visit(browser, address, DESKTOP) as visit:
         page = visit.open("book/index.html")
-        page.evaluate("document.querySelector('article').innerHTML += '<img src=\"x.png\">'")
-        found = axe.Axe().run(page, options=AXE_OPTIONS).response["violations"]
-        assert "image-alt" in [violation["id"] for violation in found]
+        faint = '<p><span style="color: #eee; background: #fff">faint</span></p>'
+        faults = f'<img src="x.png">{"<p><span>plain</span></p>" * 9}{faint}'
+        page.evaluate(f"document.querySelector('article').innerHTML += `{faults}`")
+        assert [found.split()[0] for found in violations(page, STRUCTURE)] == ["image-alt"]
+        page.evaluate(THIN_OUT)
+        assert page.locator("article p:has-text('plain')").count() < 9
+        assert [found.split()[0] for found in violations(page, CONTRAST)] == ["color-contrast"]
 
 
 def movable() -> list[str]:

@@ -19,6 +19,15 @@ def _both(ours, theirs):
     return Kind.MATCHED if ours.amount == theirs.amount else Kind.AMOUNT_DIFFERS
 
 
+def _taken(stream, line, reference):
+    """The lines of one reference from here on, and the one after them."""
+    lines = []
+    while line and line.reference == reference:
+        lines.append(line)
+        line = next(stream, None)
+    return lines, line
+
+
 @wrong(reconciliation, feedback="look at the currency first")
 def classify__looks_at_the_amount_first(ours, theirs, night):
     if ours and theirs:
@@ -76,13 +85,8 @@ def match__ends_with_the_shorter_side(ours, theirs, night):
     last = ""
     while mine and other:
         last = min(mine.reference, other.reference)
-        left, right = [], []
-        while mine and mine.reference == last:
-            left.append(mine)
-            mine = next(ours, None)
-        while other and other.reference == last:
-            right.append(other)
-            other = next(theirs, None)
+        left, mine = _taken(ours, mine, last)
+        right, other = _taken(theirs, other, last)
         yield from pair_up(left, right, night)
     if last:
         for line in (mine, other):
@@ -151,13 +155,9 @@ def match__takes_lone_lines_one_at_a_time(ours, theirs, night):
             yield from pair_up([], [other], night)
             other = next(theirs, None)
         else:
-            reference, left, right = mine.reference, [], []
-            while mine and mine.reference == reference:
-                left.append(mine)
-                mine = next(ours, None)
-            while other and other.reference == reference:
-                right.append(other)
-                other = next(theirs, None)
+            reference = mine.reference
+            left, mine = _taken(ours, mine, reference)
+            right, other = _taken(theirs, other, reference)
             yield from pair_up(left, right, night)
 
 
@@ -166,13 +166,9 @@ def match__collects_what_is_left_at_the_end(ours, theirs, night):
     ours, theirs = iter(ours), iter(theirs)
     mine, other = next(ours, None), next(theirs, None)
     while mine and other:
-        reference, left, right = min(mine.reference, other.reference), [], []
-        while mine and mine.reference == reference:
-            left.append(mine)
-            mine = next(ours, None)
-        while other and other.reference == reference:
-            right.append(other)
-            other = next(theirs, None)
+        reference = min(mine.reference, other.reference)
+        left, mine = _taken(ours, mine, reference)
+        right, other = _taken(theirs, other, reference)
         yield from pair_up(left, right, night)
     rest = [mine, *ours] if mine else [other, *theirs] if other else []
     for _, lines in groupby(rest, key=lambda line: line.reference):
@@ -185,11 +181,6 @@ def match__right(ours, theirs, night):
     mine, other = next(ours, None), next(theirs, None)
     while mine or other:
         reference = min(line.reference for line in (mine, other) if line)
-        left, right = [], []
-        while mine and mine.reference == reference:
-            left.append(mine)
-            mine = next(ours, None)
-        while other and other.reference == reference:
-            right.append(other)
-            other = next(theirs, None)
+        left, mine = _taken(ours, mine, reference)
+        right, other = _taken(theirs, other, reference)
         yield from pair_up(left, right, night)

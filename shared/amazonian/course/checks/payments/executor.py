@@ -1,7 +1,6 @@
 """What lab 3.3 asks of the executor: what is written down when, and whom it asks."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from amazonian.course.evidence import Answer, call, fail, scenario
@@ -319,11 +318,14 @@ def a_death_in_the_call_leaves_a_note(attempt):
 @about.rule("attempt")
 def who_is_slower_does_not_call(attempt):
     """If another executor has begun, StaleOrderError goes through and the PSP is not called."""
+    _leaves_it_to_the_faster(attempt, World(charge=PAID))
+
+
+def _leaves_it_to_the_faster(method: Callable, world: World) -> None:
     scenario("an order that another executor has begun since we read it")
-    world = World(charge=PAID)
     stale = world.order
     world._write(lambda t: orders.move(t, stale, State.AUTHORISING, NOW_S, attempts=1))
-    world.call(attempt).raises(StaleOrderError, look="let self.begin's error go through")
+    world.call(method).raises(StaleOrderError, look="let self.begin's error go through")
     if world.psp.names:
         raise fail(f"the PSP was asked: {', '.join(world.psp.names)}", "no call")
 
@@ -409,14 +411,7 @@ def what_the_psp_does_not_know_is_charged_under_the_same_key(resolve):
 @about.rule("resolve")
 def who_is_slower_does_not_ask(resolve):
     """If another executor has begun, StaleOrderError goes through and the PSP is not called."""
-    scenario("an order that another executor has begun since we read it")
-    world = World(State.UNKNOWN, find=None, charge=PAID)
-    stale = world.order
-    world._write(lambda t: orders.move(t, stale, State.AUTHORISING, NOW_S, attempts=1))
-    world.order = replace(stale)
-    world.call(resolve).raises(StaleOrderError, look="let self.begin's error go through")
-    if world.psp.names:
-        raise fail(f"the PSP was asked: {', '.join(world.psp.names)}", "no call")
+    _leaves_it_to_the_faster(resolve, World(State.UNKNOWN, find=None, charge=PAID))
 
 
 about.hints(
