@@ -51,7 +51,7 @@ def broken_by(shape: Shape, value: Any, at: str = "body") -> list[str]:
     """What a reply lacks of what a consumer expects: a sentence for each, in the shape's order.
 
     - A type, ``str`` or ``int``, fits a value of exactly that type (``True`` is no ``int``).
-      Otherwise: ``body is a float, not a str``, with the names of the two types.
+      Otherwise: ``body is float, not str``, with the names of the two types.
     - A dictionary fits a dictionary that has all of its fields, each of which fits in turn; it may
       have more, of which the consumer knows nothing. A field that is not there:
       ``body.price_cents is missing``.
@@ -69,7 +69,7 @@ def broken_by(shape: Shape, value: Any, at: str = "body") -> list[str]:
     """
     wanted = shape if isinstance(shape, type) else type(shape)
     if type(value) is not wanted:
-        return [f"{at} is a {type(value).__name__}, not a {wanted.__name__}"]
+        return [f"{at} is {type(value).__name__}, not {wanted.__name__}"]
     broken: list[str] = []
     if isinstance(shape, dict):
         for name, inner in shape.items():

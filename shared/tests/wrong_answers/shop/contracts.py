@@ -25,6 +25,15 @@ def broken_by__stops_at_the_first_fault(shape, value, at="body"):
     return broken_by(shape, value, at)[:1]
 
 
+@wrong(contracts, feedback="in the order of the shape, whatever kind of fault it is")
+def broken_by__tells_what_is_missing_first(shape, value, at="body"):
+    if not isinstance(shape, dict) or not isinstance(value, dict):
+        return broken_by(shape, value, at)
+    missing = [f"{at}.{name} is missing" for name in reversed(shape) if name not in value]
+    there = {name: inner for name, inner in shape.items() if name in value}
+    return missing + broken_by(there, value, at)
+
+
 @wrong(contracts, feedback="hand the longer `at` on")
 def broken_by__forgets_where_it_is(shape, value, at="body"):
     if not isinstance(shape, dict) or not isinstance(value, dict):

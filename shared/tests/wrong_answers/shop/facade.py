@@ -1,5 +1,6 @@
 """Wrong answers to lab 2.1, on the façade."""
 
+import re
 from contextlib import suppress
 
 from amazonian.shop import facade
@@ -61,6 +62,28 @@ def longest_prefix__goes_through_them_twice(prefixes, path):
     return max(fitting, key=len, default=None) if longest else None
 
 
+@wrong(facade, feedback="an iterator can be gone through only once")
+def longest_prefix__looks_for_each_part_of_the_path(prefixes, path):
+    found, parts = None, path.rstrip("/").split("/")
+    for end in range(len(parts), 0, -1):
+        part = "/".join(parts[:end]) or "/"
+        if found is None and part in prefixes:
+            found = part
+    return found
+
+
+@wrong(facade, feedback="a part ends at a slash, and at no other character")
+def longest_prefix__ends_at_a_border_of_words(prefixes, path):
+    fitting = [p for p in prefixes if p == "/" or re.match(re.escape(p.rstrip("/")) + r"\b", path)]
+    return max(fitting, key=len, default=None)
+
+
+@wrong(facade, feedback="paths know small and capital")
+def longest_prefix__takes_letters_as_they_come(prefixes, path):
+    fitting = [p for p in prefixes if f"{path.lower()}/".startswith(f"{p.rstrip('/').lower()}/")]
+    return max(fitting, key=len, default=None)
+
+
 @wrong(facade, feedback="The prefix / fits every path, when nothing longer does")
 def longest_prefix__walks_up_to_nothing(prefixes, path):
     known = set(prefixes)
@@ -94,6 +117,33 @@ def move__does_not_wait_for_those_under_way(self, prefix, to, copy=nothing, with
     with self.moving(prefix) as turnstile:
         turnstile.hold()
         try:
+            copy()
+            turnstile.to = to
+        finally:
+            turnstile.let_go()
+
+
+@wrong(Facade, feedback="turnstile.wait_until_idle(within_s) stands between hold and copy")
+def move__copies_before_it_waits(self, prefix, to, copy=nothing, within_s=IDLE_WITHIN_S):
+    with self.moving(prefix) as turnstile:
+        turnstile.hold()
+        try:
+            copy()
+            turnstile.wait_until_idle(within_s)
+            turnstile.to = to
+        finally:
+            turnstile.let_go()
+
+
+@wrong(Facade, feedback="it waited 2 times")
+def move__gives_them_a_second_chance(self, prefix, to, copy=nothing, within_s=IDLE_WITHIN_S):
+    with self.moving(prefix) as turnstile:
+        turnstile.hold()
+        try:
+            try:
+                turnstile.wait_until_idle(within_s)
+            except StillBusyError:
+                turnstile.wait_until_idle(within_s)
             copy()
             turnstile.to = to
         finally:

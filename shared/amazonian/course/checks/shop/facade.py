@@ -30,6 +30,9 @@ def whole_parts_only(longest_prefix):
     look = "compare with a slash behind both, or part by part"
     call(longest_prefix, ["/shop", "/shop/cart"], "/shop/carts/ada").equals("/shop", look)
     call(longest_prefix, ["/shop/cart", "/shop"], "/shop/cartoons").equals("/shop", look)
+    call(longest_prefix, ["/shop", "/shop/cart"], "/shop/cart-old").equals(
+        "/shop", look="a part ends at a slash, and at no other character"
+    )
 
 
 @about.rule("longest_prefix")
@@ -60,6 +63,7 @@ def none_if_none_fits(longest_prefix):
     call(longest_prefix, ["/carts"], "/old/carts").equals(
         None, look="a prefix stands at the beginning of the path"
     )
+    call(longest_prefix, ["/carts"], "/Carts").equals(None, look="paths know small and capital")
 
 
 @about.rule("longest_prefix")
@@ -69,8 +73,8 @@ def any_iterable_is_a_table(longest_prefix):
     call(
         longest_prefix,
         iter(["/", "/carts"]),
-        "/carts",
-        shown_as="longest_prefix(iter(['/', '/carts']), '/carts')",
+        "/carts/ada",
+        shown_as="longest_prefix(iter(['/', '/carts']), '/carts/ada')",
     ).equals("/carts", look="an iterator can be gone through only once")
 
 
@@ -149,12 +153,13 @@ class _Copy:
         self.calls = self.under_way = 0
         self.alone = False
         self.held: list[Future[str]] = []
-        self.was_held = False
+        self.was_held = self.had_waited = False
         self.others = self.to = ""
 
     def __call__(self) -> None:
         self.calls += 1
         self.under_way = self.facade.carts.under_way
+        self.had_waited = bool(self.facade.carts.waited_s)
         self.alone = self.facade.alone
         self.held.append(self.facade.carts.enter())
         self.was_held = not self.held[-1].done()
@@ -244,7 +249,7 @@ def those_under_way_are_answered_before_the_copy(move):
     _move(move, facade, copy).equals(None)
     if copy.under_way:
         look = "turnstile.wait_until_idle(within_s) stands between hold and copy"
-        if facade.carts.waited_s:
+        if copy.had_waited:
             look = "hold first, then wait: otherwise new requests come as others finish"
         raise fail(
             f"{copy.under_way} requests were under way while the data was copied", "none", look
@@ -274,6 +279,8 @@ def if_they_take_too_long_nothing_moves(move):
     )
     if copy.calls:
         raise fail("copy was called", "it is not: a write is under way")
+    if len(facade.carts.waited_s) != 1:
+        raise fail(f"it waited {len(facade.carts.waited_s)} times", "once, for within_s seconds")
     _is_as_before(facade)
 
 

@@ -28,6 +28,10 @@ def _steps(names: str) -> list[Step]:
     ]
 
 
+def _told(names: str) -> str:
+    return ", ".join(name.replace("!", " (no undo)") for name in names.split())
+
+
 def _log(text: str) -> list[Entry]:
     """Entries from "did a, undoing b"."""
     return [Entry(*entry.split()) for entry in text.split(", ")] if text else []
@@ -36,7 +40,7 @@ def _log(text: str) -> list[Entry]:
 def _named(compensations: Callable, names: str, log: str) -> Answer:
     """The names of the steps that come back."""
     steps, entries = _steps(names), _log(log)
-    shown = f"compensations(steps {names.replace(' ', ', ')}; log: {log or 'empty'})"
+    shown = f"compensations(steps {_told(names)}; log: {log or 'empty'})"
 
     def ask() -> list[str]:
         return [step.name for step in compensations(steps, entries)]
@@ -130,8 +134,7 @@ class _Story:
             Step(step.name, self._does(step.name), step.undo and self._does(f"undo {step.name}"))
             for step in _steps(names)
         ]
-        steps = names.replace("!", " (no undo)").replace(" ", ", ").replace(",,", ",")
-        self.given = f"steps {steps.replace(', (', ' (')}; log: {log or 'empty'}"
+        self.given = f"steps {_told(names)}; log: {log or 'empty'}"
 
     def entries(self) -> list[Entry]:
         return list(self.log)
