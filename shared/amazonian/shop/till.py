@@ -12,6 +12,8 @@ import argparse
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from amazonian.resilience import processes, web
@@ -34,9 +36,13 @@ class Till:
         self.database, self.name, self.work_s = database, name, work_s
         self._free = threading.Semaphore(workers)
 
-    def _work(self) -> None:
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """Work on a request: half before what stands in the ``with`` block, and half after it."""
         with self._free:
-            time.sleep(self.work_s)
+            time.sleep(self.work_s / 2)
+            yield
+            time.sleep(self.work_s / 2)
 
     def health(self, request: Request) -> dict[str, str]:
         """Whether the process answers at all."""
@@ -44,16 +50,16 @@ class Till:
 
     def price(self, request: Request) -> dict[str, Any]:
         """Something to read."""
-        self._work()
-        return {"till": self.name, "sku": request.parameters["sku"], "price_cents": 4200}
+        with self._working():
+            return {"till": self.name, "sku": request.parameters["sku"], "price_cents": 4200}
 
     def sell(self, request: Request) -> Reply:
-        """Write a sale, each time it comes."""
-        self._work()
+        """Write a sale, each time it comes, half-way through the work."""
         row = (web.text(request.body, "sale"), self.name)
-        self.database.write(
-            lambda transaction: transaction.execute("INSERT INTO sales VALUES (?, ?)", row)
-        )
+        with self._working():
+            self.database.write(
+                lambda transaction: transaction.execute("INSERT INTO sales VALUES (?, ?)", row)
+            )
         return Reply(201, {"till": self.name, "sale": row[0]})
 
     def pace(self, request: Request) -> dict[str, float]:

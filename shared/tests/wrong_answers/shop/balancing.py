@@ -129,7 +129,7 @@ class PowerOfTwo__may_draw_one_twice(_Keeping):
         return min(self.rng.choice(backends), self.rng.choice(backends), key=_outstanding)
 
 
-@wrong(balancing, feedback="fewer outstanding is better: min, not max")
+@wrong(balancing, feedback="two draws one after the other may hit the same backend")
 class PowerOfTwo__draws_twice_even_from_two(_Keeping):
     def choose(self, backends, key=None):
         return min(self.rng.choice(backends), self.rng.choice(backends), key=_outstanding)
@@ -153,6 +153,15 @@ class PowerOfTwo__draws_one_and_its_neighbour(_Keeping):
     def choose(self, backends, key=None):
         at = self.rng.randrange(len(backends))
         return min(backends[at], backends[at - 1], key=_outstanding)
+
+
+@wrong(balancing, feedback="draw two at random from the whole list")
+class PowerOfTwo__moves_on_if_it_draws_the_same(_Keeping):
+    def choose(self, backends, key=None):
+        one, other = (self.rng.randrange(len(backends)) for _ in range(2))
+        if one == other:
+            other = (other + 1) % len(backends)
+        return min(backends[one], backends[other], key=_outstanding)
 
 
 @wrong(balancing, feedback="A comparison by place or name favours somebody")

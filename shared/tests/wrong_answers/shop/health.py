@@ -191,4 +191,20 @@ def rotation__takes_the_ill_out_of_the_list_itself(backends, healthy, open_below
     return fit
 
 
+@wrong(health, feedback="not of names")
+def rotation__sorts_by_name(backends, healthy, open_below=0.3):
+    taking = [backend for backend in backends if not backend.draining]
+    fit = [backend for backend in taking if healthy(backend.name)]
+    enough = taking and len(fit) / len(taking) >= open_below
+    return sorted(fit if enough else taking, key=lambda backend: backend.name)
+
+
+@wrong(health, feedback="not the less busy first")
+def rotation__puts_the_less_busy_first(backends, healthy, open_below=0.3):
+    taking = [backend for backend in backends if not backend.draining]
+    fit = [backend for backend in taking if healthy(backend.name)]
+    enough = taking and len(fit) / len(taking) >= open_below
+    return sorted(fit if enough else taking, key=lambda backend: backend.outstanding)
+
+
 EQUIVALENT: dict[str, str] = {}

@@ -170,4 +170,18 @@ class Gate__has_one_line_for_all(shedding.Gate):
         self.patience_s, self.clock, self.inside, self.line = patience_s, clock, 0, line
 
 
+@wrong(shedding, feedback="clear the line at each arrival")
+class Gate__clears_the_line_only_when_it_is_full(shedding.Gate):
+    def arrive(self, ticket):
+        if len(self.line) >= self.most_waiting:
+            self._refuse_the_late()
+        if self.inside < self.limit:
+            self.inside += 1
+            ticket.decide(Decision.ADMITTED)
+        elif len(self.line) < self.most_waiting:
+            self.line.append(ticket)
+        else:
+            ticket.decide(Decision.REFUSED)
+
+
 EQUIVALENT: dict[str, str] = {}

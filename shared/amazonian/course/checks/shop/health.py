@@ -39,6 +39,12 @@ class _Watched:
             lambda: self.passive.failures.get(name), shown_as=f"passive.failures[{name!r}]"
         ).equals(expected, look)
 
+    def is_ejected(self, look, name="a"):
+        call(
+            lambda: name in self.passive.ejected_until_s,
+            shown_as=f"{name!r} in passive.ejected_until_s",
+        ).equals(True, look)
+
     def ejected_for(self, expected_s, look, name="a"):
         """How much longer the backend is ejected, from now; 0 if it is not."""
         until_s = call(
@@ -76,6 +82,7 @@ def enough_in_a_row_eject(record):
         watched.outcomes("-" * (enough - 1))
         watched.ejected_for(0, "one failure fewer than failures_to_eject ejects nobody")
         watched.outcomes("-")
+        watched.is_ejected(f"{enough} in a row are enough: failures_to_eject or more")
         watched.ejected_for(
             20.0 + ejected_s,
             "the end of the ejection is a time: self.clock.now_s() plus self.ejected_s",
@@ -161,7 +168,10 @@ about.hints(
 
 def _says(rotation, all_names, draining, healthy, expected, look="", **arguments):
     """Ask for the rotation of these backends; the names say who drains and who is healthy."""
-    backends = [Backend(name, draining=name in draining) for name in all_names]
+    backends = [
+        Backend(name, draining=name in draining, outstanding=7 * place % 5)
+        for place, name in enumerate(all_names)
+    ]
     scenario(
         f"backends {', '.join(all_names) or 'none'}; draining: {', '.join(draining) or 'none'}; "
         f"healthy: {', '.join(healthy) or 'none'}"
@@ -193,11 +203,14 @@ def _says(rotation, all_names, draining, healthy, expected, look="", **arguments
 @about.rule("rotation")
 def those_that_look_healthy(rotation):
     """Backends that look healthy are returned, in their order, and others are not."""
-    _says(rotation, "abcd", "", "abcd", "abcd")
+    _says(
+        rotation, "abcd", "", "abcd", "abcd", "as they come in `backends`, not the less busy first"
+    )
     _says(
         rotation, "abcd", "", "acd", "acd", "healthy(name) says who looks healthy; it takes a name"
     )
     _says(rotation, "abcd", "", "dcb", "bcd", "the order is that of `backends`")
+    _says(rotation, "dbca", "", "abd", "dba", "the order is that of `backends`, not of names")
 
 
 @about.rule("rotation")

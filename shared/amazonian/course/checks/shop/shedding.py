@@ -172,6 +172,16 @@ def the_late_take_no_place_in_line(gate_class):
         waits="D",
     )
     watched.expect_line("D", "who is refused leaves the line")
+    watched = _Watched(gate_class, limit=1, most_waiting=9, patience_s=0.5)
+    watched.arrive("ABC")
+    watched.later(1.0)
+    watched.arrive("D")
+    watched.expect(
+        "clear the line at each arrival, also while there is room in it: nobody waits in vain",
+        admitted="A",
+        refused="BC",
+        waits="D",
+    )
 
 
 @about.rule("Gate")
