@@ -45,8 +45,9 @@ def move_range(move: Move, source: Shard, target: Shard, shard_map: ShardMap) ->
 
     Reads go to whichever shard the map names, so that shard must have all orders of the range, as
     they are now. No acknowledged write may be lost, and in the end the orders lie in the target
-    alone. Writes wait while no shard owns the range. So :func:`copy` before the source is closed,
-    and :func:`catch_up` with what came meanwhile; closed, only the last few changes are left.
+    alone. Never do two shards own the range; and while none does, writes wait. So :func:`copy`
+    before the source is closed, and :func:`catch_up` with what came meanwhile; closed, only the
+    last few changes are left.
 
     The process may die at any moment, and `move_range` is then called again with the same
     arguments, from the beginning. It may find a half-made copy in the target, a source that is

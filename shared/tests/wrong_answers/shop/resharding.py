@@ -204,4 +204,46 @@ def move_range__waits_until_it_is_level(move, source, target, shard_map):
     source.clear(move)
 
 
+@wrong(resharding, feedback="target.open(move) before shard_map.assign(move)")
+def move_range__opens_after_the_switch(move, source, target, shard_map):
+    if _named(move, shard_map):
+        target.clear(move)
+        begin = source.position()
+        copy(move, source, target)
+        level = catch_up(move, source, target, begin)
+        source.close(move)
+        catch_up(move, source, target, level)
+        shard_map.assign(move)
+        target.open(move)
+    source.clear(move)
+
+
+@wrong(resharding, feedback="two shards that take writes of the same order")
+def move_range__opens_before_it_closes(move, source, target, shard_map):
+    if _named(move, shard_map):
+        target.clear(move)
+        begin = source.position()
+        copy(move, source, target)
+        level = catch_up(move, source, target, begin)
+        target.open(move)
+        source.close(move)
+        catch_up(move, source, target, level)
+        shard_map.assign(move)
+    source.clear(move)
+
+
+@wrong(resharding, feedback="an old change of the source would undo a new one")
+def move_range__opens_before_everything_has_come(move, source, target, shard_map):
+    if _named(move, shard_map):
+        target.clear(move)
+        begin = source.position()
+        copy(move, source, target)
+        level = catch_up(move, source, target, begin)
+        source.close(move)
+        target.open(move)
+        catch_up(move, source, target, level)
+        shard_map.assign(move)
+    source.clear(move)
+
+
 EQUIVALENT: dict[str, str] = {}

@@ -70,6 +70,7 @@ def the_primary_is_the_last_resort(read_after):
     """Only if no replica has the change, the primary is read from; and it is not asked before."""
     _goes_to(read_after, 7, [6, 5], None, "no replica has it: return the primary")
     _goes_to(read_after, 7, [], None, "without replicas, too")
+    _goes_to(read_after, 0, [], None, "without replicas, a newcomer reads from the primary, too")
     _, primary = _goes_to(read_after, 7, [6, 7], 1, "")
     if primary.asked:
         raise fail(

@@ -21,6 +21,10 @@ AGAIN = (
     "target.clear(move) at the beginning. Or a map that names the target already: then nothing "
     "is left to do but source.clear(move), and that must be done"
 )
+UNOPENED = (
+    "target.open(move) before shard_map.assign(move): if you die between the two, the map names "
+    "a shard that takes writes already"
+)
 LONG = 60
 CLOSE = "source.close(move)"
 LOOKS = {
@@ -123,6 +127,10 @@ class _World:
                 f"{fault}: {detail}", "every order, as it was last written", look or LOOKS[fault]
             )
 
+    def no_fault_after_a_death(self) -> None:
+        if self.faults:
+            self.no_fault(UNOPENED if self.faults[0][0] == HELD else AGAIN)
+
 
 @about.rule("move_range")
 def a_quiet_range_moves(move_range):
@@ -203,6 +211,29 @@ def the_range_is_closed_for_a_moment_only(move_range):
 
 
 @about.rule("move_range")
+def the_target_opens_when_it_has_everything(move_range):
+    """The target takes writes only when the source takes none any more, and everything has come."""
+    moments = Moments()
+    world = _World(moments, "customers write before and after each step")
+    moments.meanwhile = world.customers_act
+    world.run(move_range).made  # noqa: B018 - raises what the call raised
+    opened = world.steps.index("target.open(move)")
+    if CLOSE not in world.steps[:opened]:
+        raise fail(
+            "the target is open, and the source not yet closed",
+            f"{CLOSE} before it",
+            "two shards that take writes of the same order: which of them is right?",
+        )
+    late = [step for step in world.steps[opened:] if step.startswith("target takes")]
+    if late:
+        raise fail(
+            f"the target is open, and then it {late[0].removeprefix('target ')}",
+            "target.open(move) after the last catch_up",
+            "an old change of the source would undo a new one that the target has taken",
+        )
+
+
+@about.rule("move_range")
 def it_may_die_at_any_moment(move_range):
     """It may die before or after each step: called again, it ends as if it had not."""
     moment, seen = 0, 1
@@ -215,10 +246,10 @@ def it_may_die_at_any_moment(move_range):
         if isinstance(answer.error, KilledError):
             given("a new process begins")
             answer = world.run(move_range)
-        world.no_fault(AGAIN)
+        world.no_fault_after_a_death()
         answer.made  # noqa: B018 - raises what the call raised
         world.traffic.last_look()
-        world.no_fault(AGAIN)
+        world.no_fault_after_a_death()
 
 
 about.hints(
@@ -229,10 +260,10 @@ about.hints(
     after each step?
     """,
     """
-    While the map names the source: clear the target; note the source's position; copy; catch up
-    from that position; close the source; catch up with the rest; open the target; assign. Then,
-    whatever the map said at the beginning, clear the source. If the map names the target already,
-    all but that last step is done, and must not be done again.
+    The copy misses what comes behind its back; the source's log has it, from the position where
+    the log ended when the copy began. Repeat that twice: while customers still write, so that
+    little is left, and when the source is closed, so that nothing is. A shard that the map names
+    has everything and takes writes. And if the map names the target already, what is left to do?
     """,
     """
     if shard_map.node_of(move.upto) == move.source:
