@@ -168,11 +168,11 @@ class Buyers:
             assert self._more.wait_for(lambda: len(self.outcomes) >= enough, within_s)
 
 
-def assert_kept(shop: Shop, told: Told) -> None:
+def assert_kept(call: calls.Call, told: Told) -> None:
     """What was acknowledged is there, and the stock is short of what was sold, no more, no less."""
     sold: dict[str, int] = {}
     for order in told.orders.values():
-        kept = shop.call("GET", f"/orders/{order['order']}")
+        kept = call("GET", f"/orders/{order['order']}")
         assert kept["state"] == "placed"
         assert kept["lines"] == [{"sku": order["sku"], "quantity": order["quantity"]}]
         assert kept["total_cents"] == order["total"]
@@ -180,9 +180,9 @@ def assert_kept(shop: Shop, told: Told) -> None:
     for number in range(SKUS):
         sku = f"sku{number}"
         free = PIECES - sold.get(sku, 0)
-        assert shop.call("GET", f"/inventory/stock/{sku}") == {"sku": sku, "free": free, "held": 0}
+        assert call("GET", f"/inventory/stock/{sku}") == {"sku": sku, "free": free, "held": 0}
     for (user, sku), quantity in told.wishes.items():
-        lines = shop.call("GET", f"/carts/{user}")["lines"]
+        lines = call("GET", f"/carts/{user}")["lines"]
         assert {"sku": sku, "quantity": quantity} in lines
 
 

@@ -44,7 +44,7 @@ def test_each_route_moves_and_moves_back_under_load_and_nobody_notices(
         assert [entry["num_failures"] for entry in requests] == [0] * len(requests)
         told = shops.Told.read(tmp_path / "told.jsonl")
         assert len(told.orders) == users * rounds
-        shops.assert_kept(shop, told)
+        shops.assert_kept(shop.call, told)
 
 
 def test_no_promise_breaks_while_services_are_killed_and_started_again(shop: CountedShop) -> None:
