@@ -39,6 +39,9 @@ bench: $(VENV)/.installed $(VENV)/.installed-clients
 	@$(BIN)/python shared/benchmarks/transfers.py
 	@$(BIN)/python shared/benchmarks/reconciliation.py
 	@$(BIN)/python shared/benchmarks/payment_crashes.py
+	@$(VENV)/clients/bin/python shared/benchmarks/hashing.py
+	@$(VENV)/clients/bin/python shared/benchmarks/simulator.py
+	@$(BIN)/python shared/benchmarks/balancer.py
 
 # Make labs/ and solutions/ anew from labs/src/ and the package.
 labs: $(VENV)/.installed

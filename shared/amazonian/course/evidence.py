@@ -158,7 +158,7 @@ class Answer:
         """The answer is `expected` (a number, or a list of them) but for rounding."""
         value, wanted = self.value(shown(expected), look), plain(expected)
         if not close(value, wanted, rel):
-            raise self.broken(shown(expected), look, difference(value, wanted))
+            raise self.broken(shown(expected), look, difference(value, wanted, rel))
         return value
 
     def between(self, low: float, high: float, look: str = "") -> float:
@@ -245,8 +245,12 @@ def close(value: Any, wanted: Any, rel: float) -> bool:
     return same(value, wanted)
 
 
-def difference(value: Any, wanted: Any) -> str:
-    """Where two plain values part, in one line; empty where there is no more to say."""
+def difference(value: Any, wanted: Any, rel: float = 0.0) -> str:
+    """Where two plain values part, in one line; empty where there is no more to say.
+
+    Args:
+        rel: how far numbers may lie apart, relative to what is wanted.
+    """
     if is_number(value) and is_number(wanted):
         if wanted and value and math.isfinite(value) and not 0.5 < value / wanted < 2:
             return f"{value / wanted:.4g} times what was expected"
@@ -263,7 +267,8 @@ def difference(value: Any, wanted: Any) -> str:
     if isinstance(value, list):
         if len(value) != len(wanted):
             return f"{len(value)} items instead of {len(wanted)}"
-        at = next((i for i, (a, b) in enumerate(zip(value, wanted, strict=True)) if a != b), 0)
+        pairs = enumerate(zip(value, wanted, strict=True))
+        at = next((i for i, (a, b) in pairs if a != b and not (rel and close(a, b, rel))), 0)
         return f"item {at}: {shown(value[at])} instead of {shown(wanted[at])}"
     if isinstance(value, dict):
         missing, extra = wanted.keys() - value.keys(), value.keys() - wanted.keys()

@@ -10,7 +10,7 @@ import pytest
 from amazonian.course import check, exercise, hint
 from amazonian.course.catalogue import SOLUTIONS
 from amazonian.course.checking import CheckFailedError
-from amazonian.course.evidence import plain
+from amazonian.course.evidence import difference, plain
 from amazonian.course.exercises import NotConnectedError
 from amazonian.course.progress import kept
 from amazonian.resilience import retries
@@ -101,6 +101,12 @@ def test_an_object_that_claims_to_equal_everything_is_not_believed() -> None:
 
     text = feedback(lambda n, base_s, cap_s: Liar(7))
     assert "a plain value was asked" in text
+
+
+def test_the_first_number_that_is_too_far_off_is_named() -> None:
+    told = "item 1: 3.0 instead of 2.0"
+    assert difference([1.0 + 1e-9, 3.0], [1.0, 2.0], rel=1e-6) == told
+    assert difference([1.0 + 1e-9, 3.0], [1.0, 2.0]).startswith("item 0")
 
 
 def test_a_counter_is_a_dictionary_too() -> None:
