@@ -8,7 +8,9 @@ Numbered from the reader to the origin, layer 1 is asked by readers and the last
 origin.
 """
 
+import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +27,7 @@ class Layer:
         ttl_s: how long an answer is kept, counted from its arrival in this layer.
         capacity: for how many keys it has room; the least recently used are dropped.
         clock: where the time comes from.
+        keep_s: how long an answer is given if the next layer has none; by default `ttl_s`.
 
     Attributes:
         asked: how often somebody wanted something.
@@ -32,19 +35,27 @@ class Layer:
     """
 
     def __init__(
-        self, fetch: Callable[[Hashable], object], ttl_s: float, capacity: int, clock: Clock
+        self,
+        fetch: Callable[[Any], object],
+        ttl_s: float,
+        capacity: int,
+        clock: Clock,
+        keep_s: float | None = None,
     ):
         self.asked = self.missed = 0
-        self._fetch, self._clock = fetch, clock
-        self._cache: Cache = Cache(self._count_and_fetch, ttl_s, ttl_s, ttl_s, capacity, clock)
+        self._fetch, self._clock, self._counting = fetch, clock, threading.Lock()
+        keep_s = ttl_s if keep_s is None else keep_s
+        self._cache: Cache = Cache(self._count_and_fetch, ttl_s, keep_s, ttl_s, capacity, clock)
 
     def _count_and_fetch(self, key: Hashable) -> object:
-        self.missed += 1
+        with self._counting:
+            self.missed += 1
         return self._fetch(key)
 
     def get(self, key: Hashable) -> object:
         """The value of `key`, from this layer or from one behind it."""
-        self.asked += 1
+        with self._counting:
+            self.asked += 1
         return self._cache.get(key)
 
     def forget(self, key: Hashable) -> None:
