@@ -145,7 +145,7 @@ def running() -> Iterator[tuple[int, Callable[[str], str]]]:
         yield site_port, lab_address
 
 
-@pytest.mark.xdist_group("site")
+@pytest.mark.xdist_group("jupyterlab")
 def test_the_local_site_keeps_the_token_and_gives_it_to_localhost_only(running) -> None:
     site_port, lab_address = running
     asked = http.client.HTTPConnection("127.0.0.1", site_port, timeout=10)
@@ -158,7 +158,7 @@ def test_the_local_site_keeps_the_token_and_gives_it_to_localhost_only(running) 
     assert asked.getresponse().status == 421
 
 
-@pytest.mark.xdist_group("site")
+@pytest.mark.xdist_group("jupyterlab")
 def test_open_the_lab_leads_into_the_running_jupyterlab(running, browser) -> None:
     site_port, _ = running
     page = browser.new_page()
@@ -197,7 +197,7 @@ def run_first_cell(page) -> None:
     raise AssertionError("the cell did not run in a minute")
 
 
-@pytest.mark.xdist_group("site")
+@pytest.mark.xdist_group("jupyterlab")
 def test_in_jupyterlab_an_arrow_key_moves_the_slider_and_its_figure(tmp_path, browser) -> None:
     (tmp_path / "labs").mkdir()
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(EXPLORE.strip())])

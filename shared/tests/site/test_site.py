@@ -15,22 +15,23 @@ from amazonian.course.site import HTML, STAMP
 sync_api = pytest.importorskip("playwright.sync_api", reason="make test installs playwright")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="make test installs axe")
 
-pytestmark = [
-    pytest.mark.xdist_group("site"),
-    pytest.mark.skipif(not STAMP.exists(), reason="no site here: build it first (make book)"),
-]
+pytestmark = pytest.mark.skipif(
+    not STAMP.exists(), reason="no site here: build it first (make book)"
+)
 AXE_OPTIONS = {"resultTypes": ["violations"], "preload": False}
 WCAG = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 STRUCTURE = {**AXE_OPTIONS, "runOnly": WCAG, "rules": {"color-contrast": {"enabled": False}}}
 CONTRAST = {**AXE_OPTIONS, "runOnly": {"type": "rule", "values": ["color-contrast"]}}
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 780}
 
+OPEN = sorted((HTML / "open").glob("*.html"))
 PAGES = [
     *sorted(
         path.relative_to(HTML).as_posix()
-        for folder in ("book", "solutions", "open")
+        for folder in ("book", "solutions")
         for path in (HTML / folder).glob("*.html")
     ),
+    *(page.relative_to(HTML).as_posix() for page in OPEN[:1]),  # they are alike: see below
     "search.html",
     "genindex.html",
 ]
@@ -111,8 +112,20 @@ THIN_OUT = """() => {
 }"""
 
 
+def movable() -> list[str]:
+    """The chapters and labs that have a figure with sliders."""
+    sources = [*(ROOT / "book").glob("0*.md"), *(lab.master for lab in labs())]
+    drawn = re.compile(r"^explore\(", re.MULTILINE)
+    found = [source.stem for source in sources if drawn.search(source.read_text(encoding="utf-8"))]
+    pages = [name for name in PAGES if name.startswith(("book/", "solutions/"))]
+    return [name for name in pages if Path(name).stem in found]
+
+
+MOVABLE = movable()
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_whole_accessible_and_fits_a_phone_with_all_other_hosts_blocked(
+def test_a_page_is_whole_moves_and_fits_a_phone_with_all_other_hosts_blocked(
     browser: sync_api.Browser, address: str, name: str
 ) -> None:
     with Visit(browser, address, DESKTOP) as visit:
@@ -122,11 +135,17 @@ def test_a_page_is_whole_accessible_and_fits_a_phone_with_all_other_hosts_blocke
         if page.locator("text=/\\\\frac|\\$\\$/").count():
             problems.append("shows raw TeX")
         problems += violations(page, STRUCTURE)
+        if name in MOVABLE:
+            assert_a_slider_moves_its_figure(page)
+        if name.startswith("solutions/"):
+            assert_it_opens_the_lab_and_folds_its_solutions(page, address)
         page.set_viewport_size(PHONE)
         page.evaluate("window.scrollTo(500, 0)")
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > PHONE["width"] or page.evaluate("window.scrollX"):
             problems.append(f"is {width} px wide on a phone of {PHONE['width']}")
+        if (smallest := page.evaluate(SMALLEST_TEXT)) and smallest < SMALLEST_PX:
+            problems.append(f"has text of {smallest:.1f} px in a figure on a phone")
         page.set_viewport_size(DESKTOP)
         page.add_style_tag(content="* { transition: none !important }")  # no colour in between
         page.evaluate(THIN_OUT)
@@ -137,6 +156,40 @@ def test_a_page_is_whole_accessible_and_fits_a_phone_with_all_other_hosts_blocke
         assert not problems, "\n".join(problems)
 
 
+def assert_a_slider_moves_its_figure(page: sync_api.Page) -> None:
+    """By keyboard."""
+    explorer = page.locator("course-explore").first
+    slider = explorer.locator("input[type=range]").first
+    slider.focus()
+
+    def shown() -> tuple[str | None, ...]:
+        return (
+            explorer.locator(".frame.wide").inner_html(),
+            explorer.locator("[role=status]").inner_text(),
+            slider.get_attribute("aria-valuetext"),
+        )
+
+    before = shown()
+    at_the_end = slider.evaluate("e => e.value === e.max")
+    page.keyboard.press("ArrowLeft" if at_the_end else "ArrowRight")
+    assert all(old != new for old, new in zip(before, shown(), strict=True))
+    assert explorer.locator(".frame.wide svg[role=img]").get_attribute("aria-label")
+
+
+def assert_it_opens_the_lab_and_folds_its_solutions(page: sync_api.Page, address: str) -> None:
+    row = page.locator("nav.open-lab a")
+    assert row.all_inner_texts() == ["JupyterLab", "Binder", "Download"]
+    for link in row.all():
+        href = link.evaluate("e => e.href").split("#")[0]
+        if href.startswith(address):
+            assert page.request.get(href).ok
+    folded = page.locator("details.hide.above-input")
+    summaries = folded.locator("summary").all_inner_texts()
+    assert summaries
+    assert all("Show the solution" in text for text in summaries)
+    assert not any(fold.evaluate("e => e.open") for fold in folded.all())
+
+
 def violations(page: sync_api.Page, options: dict) -> list[str]:
     """What axe objects to: the rule, and three of the places."""
     return [
@@ -145,6 +198,8 @@ def violations(page: sync_api.Page, options: dict) -> list[str]:
     ]
 
 
+# In figures, in CSS pixels; null on a page that has none.
+SMALLEST_PX = 11
 SMALLEST_TEXT = """() => {
   let smallest = Infinity;
   for (const drawing of document.querySelectorAll(".bd-article figure svg, course-explore svg")) {
@@ -154,16 +209,15 @@ SMALLEST_TEXT = """() => {
       smallest = Math.min(smallest, scale * parseFloat(getComputedStyle(text).fontSize));
     }
   }
-  return smallest;
+  return isFinite(smallest) ? smallest : null;
 }"""
 
 
-@pytest.mark.parametrize("name", [n for n in PAGES if n.startswith(("book/", "solutions"))])
-def test_the_text_of_figures_can_be_read_on_a_phone(
-    browser: sync_api.Browser, address: str, name: str
-) -> None:
-    with Visit(browser, address, PHONE) as visit:
-        assert visit.open(name).evaluate(SMALLEST_TEXT) >= 11  # CSS pixels
+def test_pages_that_open_a_lab_differ_in_names_alone() -> None:
+    """So one of them stands for all in the browser."""
+    names = re.compile(r"\b\d\d_\d_\w+|Lab \d\.\d: [^<&]+")
+    assert len({names.sub("", page.read_text(encoding="utf-8")) for page in OPEN}) == 1
+    assert [page.stem for page in OPEN] == [lab.name for lab in labs()]
 
 
 def test_formulas_are_set_by_the_fonts_own_measures(
@@ -211,40 +265,6 @@ def test_the_checker_does_find_a_fault(browser: sync_api.Browser, address: str) 
         assert [found.split()[0] for found in violations(page, CONTRAST)] == ["color-contrast"]
 
 
-def movable() -> list[str]:
-    """The chapters and labs that have a figure with sliders."""
-    sources = [*(ROOT / "book").glob("0*.md"), *(lab.master for lab in labs())]
-    drawn = re.compile(r"^explore\(", re.MULTILINE)
-    found = [source.stem for source in sources if drawn.search(source.read_text(encoding="utf-8"))]
-    pages = [name for name in PAGES if name.startswith(("book/", "solutions/"))]
-    return [name for name in pages if Path(name).stem in found]
-
-
-@pytest.mark.parametrize("name", movable())
-def test_a_slider_moves_its_figure_by_keyboard(
-    browser: sync_api.Browser, address: str, name: str
-) -> None:
-    with Visit(browser, address, DESKTOP) as visit:
-        page = visit.open(name)
-        explorer = page.locator("course-explore").first
-        slider = explorer.locator("input[type=range]").first
-        slider.focus()
-        before = (
-            explorer.locator(".frame.wide").inner_html(),
-            explorer.locator("[role=status]").inner_text(),
-            slider.get_attribute("aria-valuetext"),
-        )
-        at_the_end = slider.evaluate("e => e.value === e.max")
-        page.keyboard.press("ArrowLeft" if at_the_end else "ArrowRight")
-        after = (
-            explorer.locator(".frame.wide").inner_html(),
-            explorer.locator("[role=status]").inner_text(),
-            slider.get_attribute("aria-valuetext"),
-        )
-        assert all(old != new for old, new in zip(before, after, strict=True))
-        assert explorer.locator(".frame.wide svg[role=img]").get_attribute("aria-label")
-
-
 def test_search_finds_jitter(browser: sync_api.Browser, address: str) -> None:
     with Visit(browser, address, DESKTOP) as visit:
         page = visit.open("search.html?q=jitter")
@@ -274,22 +294,3 @@ def test_the_first_page_leads_to_lab_1_1_in_one_click(
         page.wait_for_selector("text=Begin lab 1.1")
         page.click("text=Begin lab 1.1")
         page.wait_for_url("**/open/01_1_retries.html")
-
-
-@pytest.mark.parametrize("lab", [lab.name for lab in labs()])
-def test_a_labs_page_opens_the_lab_and_folds_its_solutions(
-    browser: sync_api.Browser, address: str, lab: str
-) -> None:
-    with Visit(browser, address, DESKTOP) as visit:
-        page = visit.open(f"solutions/{lab}.html")
-        row = page.locator("nav.open-lab a")
-        assert row.all_inner_texts() == ["JupyterLab", "Binder", "Download"]
-        for link in row.all():
-            href = link.evaluate("e => e.href").split("#")[0]
-            if href.startswith(address):
-                assert page.request.get(href).ok
-        folded = page.locator("details.hide.above-input")
-        summaries = folded.locator("summary").all_inner_texts()
-        assert summaries
-        assert all("Show the solution" in text for text in summaries)
-        assert not any(fold.evaluate("e => e.open") for fold in folded.all())
