@@ -4,13 +4,13 @@ import random
 
 from amazonian.payments import orders, scenario, store
 from amazonian.payments.executor import Executor
-from amazonian.payments.memory import MemoryDatabase
 from amazonian.payments.orders import Item, PaymentEvent
 from amazonian.payments.provider import StripeProvider
 from amazonian.payments.stripe_simulator import transport
 from amazonian.payments.stripe_simulator.core import Simulator
 from amazonian.resilience import retries
 from amazonian.resilience.clock import SimulatedClock
+from amazonian.resilience.memory import MemoryDatabase
 
 NOON_S = scenario.NOON_S
 TIMEOUT_S = 2.0

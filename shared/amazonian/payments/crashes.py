@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from amazonian.payments import dead_letters, properties, scenario, store
-from amazonian.payments.memory import MemoryDatabase
 from amazonian.payments.points import PSP, Killed, Point, Points, WatchedDatabase
 from amazonian.payments.scenario import NOON_S, Design, Process, Shop
 from amazonian.payments.stripe_simulator import transport
 from amazonian.payments.stripe_simulator.core import Simulator
 from amazonian.payments.stripe_simulator.faults import Kind
 from amazonian.resilience.clock import SimulatedClock
+from amazonian.resilience.memory import MemoryDatabase
 
 WITNESSES = ("payment_intent", "refund", "balance_transaction")  # what the PSP knows
 AT_ONCE_S, NEXT_DAY_S = 1.0, 90_000.0

@@ -5,15 +5,12 @@ commits matters, and there are few such moments: before and after each commit. `
 scenario once undisturbed, to count them, and then once more for each, with a death there.
 """
 
-import sqlite3
-import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from amazonian.resilience.database import Database, Row, Transaction
+from amazonian.resilience.database import Database, Transaction
 
 T = TypeVar("T")
 
@@ -55,49 +52,6 @@ class Moments:
     def watched(self, database: Database) -> "WatchedDatabase":
         """The same database, each of whose writes has a moment before and one after it."""
         return WatchedDatabase(database, self)
-
-
-class MemoryDatabase:
-    """SQLite in memory: loses nothing when a simulated process dies, and costs no disk."""
-
-    local = True
-
-    def __init__(self, schema: Sequence[str]):
-        self._connection = sqlite3.connect(
-            ":memory:", isolation_level=None, check_same_thread=False
-        )
-        self._lock = threading.RLock()
-        for statement in schema:
-            self._connection.execute(statement)
-
-    def execute(self, sql: str, parameters: Sequence = ()) -> list[Row]:
-        return self._connection.execute(sql, parameters).fetchall()
-
-    def read(self, sql: str, parameters: Sequence = ()) -> list[Row]:
-        with self._lock:
-            return self.execute(sql, parameters)
-
-    def write(self, change: Callable[[Transaction], T]) -> T:
-        with self._lock:
-            self.execute("BEGIN")
-            try:
-                result = change(self)
-            except BaseException:
-                self.execute("ROLLBACK")
-                raise
-            self.execute("COMMIT")
-            return result
-
-    def submit(self, change: Callable[[Transaction], T]) -> "Future[T]":
-        future: Future = Future()
-        try:
-            future.set_result(self.write(change))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 class WatchedDatabase:

@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import TypeVar
 
 from amazonian.resilience.clock import SimulatedClock
+from amazonian.resilience.memory import MemoryDatabase
 from amazonian.shop import changelog, crashpoints, failover, replication, resharding, ring
 from amazonian.shop.changelog import Order
-from amazonian.shop.crashpoints import KilledError, MemoryDatabase, Moments, Report
+from amazonian.shop.crashpoints import KilledError, Moments, Report
 from amazonian.shop.failover import Directory
 from amazonian.shop.replication import FencedError, Primary, Replica
 from amazonian.shop.resharding import Plan

@@ -7,7 +7,6 @@ keeps a copy of what is on disk at each of them.
 
 import json
 import re
-import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 
 from amazonian.resilience import web
 from amazonian.resilience.database import Row, Transaction
+from amazonian.resilience.memory import MemoryDatabase
 from amazonian.shop import calls, carts, catalogue, checkout, inventory, monolith, saga
 from amazonian.shop.calls import NoAnswerError, ServiceRefusedError
 
@@ -100,37 +100,8 @@ class Life:
     points: list[tuple[str, Disk]]
 
 
-class Memory:
-    """A database in memory, for one thread."""
-
-    local = True
-
-    def __init__(self, schema: Sequence[str]):
-        self._connection = sqlite3.connect(":memory:", isolation_level=None)
-        self.execute("PRAGMA page_size = 512")  # it is copied at every point
-        for statement in schema:
-            self.execute(statement)
-
-    def image(self) -> bytes:
-        return self._connection.serialize()
-
-    def become(self, image: bytes) -> None:
-        self._connection.deserialize(image)
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        return self._connection.execute(sql, parameters).fetchall()
-
-    read = execute
-
-    def write(self, change: Callable[[Transaction], T]) -> T:
-        self.execute("BEGIN")
-        try:
-            made = change(self)
-        except BaseException:
-            self.execute("ROLLBACK")
-            raise
-        self.execute("COMMIT")
-        return made
+def _memory(schema: Sequence[str]) -> MemoryDatabase:
+    return MemoryDatabase(("PRAGMA page_size = 512", *schema))  # it is copied at every point
 
 
 class Bench:
@@ -140,9 +111,9 @@ class Bench:
 
     def __init__(self, design: Design):
         self._design = design
-        self._shop, self._own = Memory(monolith.SCHEMA), Memory(checkout.SCHEMA)
+        self._shop, self._own = _memory(monolith.SCHEMA), _memory(checkout.SCHEMA)
         self._shop.write(_stocked)
-        self._full, self._empty = self._shop.image(), self._own.image()
+        self._full, self._empty = self._shop.serialize(), self._own.serialize()
         self._app = calls.in_process(
             web.App([route for part in monolith.PARTS for route in part.routes(self._shop)])
         )
@@ -161,8 +132,8 @@ class Bench:
             overtaken_at: the number of a point at which it stands still while a second process
                 does all that there is to do. Then it goes on, and does not know.
         """
-        self._shop.become(disk.shop)
-        self._own.become(disk.own)
+        self._shop.deserialize(disk.shop)
+        self._own.deserialize(disk.own)
         self._disk, self._points, self._overtaken_at = disk, [], overtaken_at
         try:
             self._work()
@@ -195,8 +166,8 @@ class Bench:
         raise BrokenPromiseError("it ends")
 
     def _point(self, name: str) -> None:
-        own = self._own.image() if self._design.keeps_log else self._empty
-        disk = replace(self._disk, shop=self._shop.image(), own=own, begun=True)
+        own = self._own.serialize() if self._design.keeps_log else self._empty
+        disk = replace(self._disk, shop=self._shop.serialize(), own=own, begun=True)
         self._points.append((name, disk))
         if len(self._points) - 1 == self._overtaken_at:
             self._carry_on(self._process())

@@ -18,7 +18,6 @@ from amazonian.payments import (
     wallets,
 )
 from amazonian.payments.executor import LEASE_S, MAX_ROUNDS, Executor
-from amazonian.payments.memory import MemoryDatabase
 from amazonian.payments.orders import StaleOrderError, State
 from amazonian.payments.points import Points, WatchedDatabase
 from amazonian.payments.provider import Captured, Declined, Rejected, Unknown
@@ -27,6 +26,7 @@ from amazonian.payments.settlement import SettlementMismatchError
 from amazonian.payments.stripe_simulator.faults import Kind
 from amazonian.payments.wallets import InsufficientFundsError
 from amazonian.resilience.clock import SimulatedClock
+from amazonian.resilience.memory import MemoryDatabase
 
 
 @pytest.fixture

@@ -26,7 +26,6 @@ from amazonian.payments import (
     webhooks,
 )
 from amazonian.payments.ledger import Entry, Posting
-from amazonian.payments.memory import MemoryDatabase
 from amazonian.payments.nightly import (
     ConcurrentRunError,
     NightClosedError,
@@ -39,6 +38,7 @@ from amazonian.payments.settlement import SettlementMismatchError
 from amazonian.payments.settlement_lines import COLUMNS, SettlementFileError
 from amazonian.payments.stripe_simulator import settlement as simulated
 from amazonian.payments.stripe_simulator.payment_methods import MINUTES_3_S
+from amazonian.resilience.memory import MemoryDatabase
 
 FIRST = Night(date(2026, 7, 28))
 SECOND = Night(date(2026, 7, 29))

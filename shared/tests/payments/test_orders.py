@@ -9,7 +9,6 @@ from paying import NOON_S, event
 
 from amazonian.payments import events, orders, store
 from amazonian.payments.events import EventConflictError, InvalidEventError
-from amazonian.payments.memory import MemoryDatabase
 from amazonian.payments.orders import (
     ALLOWED,
     TERMINAL,
@@ -20,6 +19,7 @@ from amazonian.payments.orders import (
     TransitionError,
     UnknownOrderError,
 )
+from amazonian.resilience.memory import MemoryDatabase
 
 PURCHASE = PaymentEvent(
     "e-7",

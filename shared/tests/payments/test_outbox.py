@@ -4,7 +4,7 @@ import pytest
 from paying import NOON_S
 
 from amazonian.payments import outbox, store
-from amazonian.payments.memory import MemoryDatabase
+from amazonian.resilience.memory import MemoryDatabase
 
 
 @pytest.fixture

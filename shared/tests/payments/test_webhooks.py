@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from paying import NOON_S, Payments
 
 from amazonian.payments import ledger, orders, outbox, provider, refunds, store, webhooks
-from amazonian.payments.memory import MemoryDatabase
 from amazonian.payments.orders import State
 from amazonian.payments.provider import Captured, Declined, Refunded, RefundRefused
 from amazonian.payments.stripe_simulator.faults import Kind
 from amazonian.payments.webhooks import InvalidWebhookError, News, WebhookSignatureError
+from amazonian.resilience.memory import MemoryDatabase
 
 SECRET = "whsec_test"
 NOW = int(NOON_S)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from architectures import demands, shapes
 from hypothesis import given
-from hypothesis import strategies as st
 
 from amazonian.shop import capacity, queueing, simulator
 from amazonian.shop.capacity import (
@@ -77,19 +77,6 @@ def test_a_cache_is_worth_nothing_to_one_user_and_nearly_everything_to_a_million
     assert ratios[0] < 0.05
     assert 0.2 < ratios[1] < 0.8
     assert ratios[2] > 0.99
-
-
-shapes = st.builds(
-    Architecture,
-    web=st.integers(1, 500),
-    caches=st.integers(0, 5),
-    local=st.booleans(),
-    search=st.integers(0, 20),
-    replicas=st.integers(0, 4),
-    shards=st.integers(1, 30),
-    pieces=st.sampled_from([1, 2, 8]),
-)
-demands = st.builds(Demand, st.floats(1e3, 1e8), st.sampled_from([0.0, 0.1, 0.3]))
 
 
 @given(shapes, demands)

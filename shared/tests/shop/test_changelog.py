@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amazonian.resilience.database import open_database
+from amazonian.resilience.memory import MemoryDatabase
 from amazonian.shop import changelog
 from amazonian.shop.changelog import Change, End, Order
-from amazonian.shop.crashpoints import MemoryDatabase
 
 KEYS = ("ada/1", "ada/2", "ben/1")
 WRITES = st.lists(

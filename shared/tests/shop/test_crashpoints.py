@@ -2,7 +2,8 @@
 
 import pytest
 
-from amazonian.shop.crashpoints import KilledError, MemoryDatabase, Moments, explore
+from amazonian.resilience.memory import MemoryDatabase
+from amazonian.shop.crashpoints import KilledError, Moments, explore
 
 SCHEMA = ("CREATE TABLE counts (name TEXT PRIMARY KEY, count INTEGER NOT NULL)",)
 

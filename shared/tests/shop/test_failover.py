@@ -3,9 +3,9 @@
 import pytest
 
 from amazonian.resilience.database import open_database
+from amazonian.resilience.memory import MemoryDatabase
 from amazonian.shop import changelog, failover, rehearsals, replication
 from amazonian.shop.changelog import Order
-from amazonian.shop.crashpoints import MemoryDatabase
 from amazonian.shop.failover import Directory, Office, TooFewReplicasError, fail_over, rejoin
 from amazonian.shop.rehearsals import LOST_ACKNOWLEDGED, TWO_PRIMARIES, rehearse_fail_over
 from amazonian.shop.replication import FencedError, Primary, Replica

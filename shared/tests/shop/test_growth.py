@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from architectures import demands, shapes
 from hypothesis import given
-from hypothesis import strategies as st
 
 from amazonian.shop import capacity, growth
 from amazonian.shop.capacity import (
@@ -20,19 +20,6 @@ from amazonian.shop.growth import FULL, NothingHelpsError
 @pytest.fixture(scope="module")
 def added():
     return growth.history(100_000_000)
-
-
-shapes = st.builds(
-    Architecture,
-    web=st.integers(1, 500),
-    caches=st.integers(0, 5),
-    local=st.booleans(),
-    search=st.integers(0, 20),
-    replicas=st.integers(0, 4),
-    shards=st.integers(1, 30),
-    pieces=st.sampled_from([1, 2, 8]),
-)
-demands = st.builds(Demand, st.floats(1e3, 1e8), st.sampled_from([0.0, 0.1, 0.3]))
 
 
 @given(shapes, demands)

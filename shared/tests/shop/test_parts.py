@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from amazonian.resilience import web
 from amazonian.resilience.database import Database, open_database
+from amazonian.resilience.memory import MemoryDatabase
 from amazonian.shop import calls, carts, catalogue, inventory, monolith, payment_stub
 from amazonian.shop.calls import Call, ServiceRefusedError
 from amazonian.shop.lines import Line
-from amazonian.shop.saga_bench import Memory
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ OPERATIONS = st.tuples(
 
 @given(st.lists(OPERATIONS, max_size=12))
 def test_no_piece_is_lost_or_made_by_any_order_of_operations(operations: list) -> None:
-    database = Memory(inventory.SCHEMA)
+    database = MemoryDatabase(inventory.SCHEMA)
     database.write(lambda tx: inventory.put(tx, "book", 5))
     for operation, reservation, quantity in operations:
         try:
@@ -206,7 +206,7 @@ def test_a_cart_loses_what_was_bought_once_and_keeps_what_came_since(database: D
     ],
 )
 def test_lines_that_are_none_are_refused(body: object) -> None:
-    call = calls.in_process(web.App(carts.routes(Memory(carts.SCHEMA))))
+    call = calls.in_process(web.App(carts.routes(MemoryDatabase(carts.SCHEMA))))
     assert refused(call, "PUT", "/carts/ada/bought/c", body) == 422
 
 

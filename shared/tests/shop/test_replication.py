@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amazonian.resilience.database import open_database
+from amazonian.resilience.memory import MemoryDatabase
 from amazonian.shop import changelog, replication
 from amazonian.shop.changelog import Change, End, Order
-from amazonian.shop.crashpoints import KilledError, MemoryDatabase, Moments, explore
+from amazonian.shop.crashpoints import KilledError, Moments, explore
 from amazonian.shop.replication import (
     DivergedError,
     FencedError,

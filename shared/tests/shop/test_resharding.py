@@ -10,9 +10,9 @@ import pytest
 import requests
 
 from amazonian.resilience import web
+from amazonian.resilience.memory import MemoryDatabase
 from amazonian.shop import changelog, resharding, shard_service
 from amazonian.shop.changelog import Order
-from amazonian.shop.crashpoints import MemoryDatabase
 from amazonian.shop.rehearsals import (
     BACK,
     DOUBLED,

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from amazonian.resilience.clock import SimulatedClock
 from amazonian.resilience.database import open_database
+from amazonian.resilience.memory import MemoryDatabase
 from amazonian.shop import changelog
 from amazonian.shop.changelog import Order
-from amazonian.shop.crashpoints import MemoryDatabase
 from amazonian.shop.ring import SPACE, Move, Ring, moves
 from amazonian.shop.router import RangeHeldError, Router
 from amazonian.shop.shards import Layout, NotOwnedError, Range, Shard, ShardMap

@@ -8,10 +8,10 @@ from amazonian.course.rules import RulesFor
 from amazonian.payments import ledger, orders, store
 from amazonian.payments.events import Item, PaymentEvent
 from amazonian.payments.executor import LEASE_S, Executor
-from amazonian.payments.memory import MemoryDatabase
 from amazonian.payments.orders import PaymentOrder, StaleOrderError, State
 from amazonian.payments.provider import Captured, Declined, Unknown
 from amazonian.resilience.clock import SimulatedClock
+from amazonian.resilience.memory import MemoryDatabase
 
 about = RulesFor("amazonian.payments.executor.Executor")
 

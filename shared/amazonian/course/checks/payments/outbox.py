@@ -6,8 +6,8 @@ from typing import Any
 from amazonian.course.evidence import call, fail, scenario
 from amazonian.course.rules import RulesFor
 from amazonian.payments import outbox
-from amazonian.payments.memory import MemoryDatabase
 from amazonian.payments.outbox import Message
+from amazonian.resilience.memory import MemoryDatabase
 
 about = RulesFor("amazonian.payments.outbox")
 

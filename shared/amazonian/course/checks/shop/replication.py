@@ -2,9 +2,9 @@
 
 from amazonian.course.evidence import Answer, call, fail, given, scenario, shown
 from amazonian.course.rules import RulesFor
+from amazonian.resilience.memory import MemoryDatabase
 from amazonian.shop import changelog, replication
 from amazonian.shop.changelog import Change, End, Order
-from amazonian.shop.crashpoints import MemoryDatabase
 from amazonian.shop.replication import GapError
 
 about = RulesFor("amazonian.shop.replication")
