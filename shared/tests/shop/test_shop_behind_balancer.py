@@ -13,7 +13,7 @@ from amazonian.resilience.processes import Process
 from amazonian.shop import balancing, calls, proxy
 from amazonian.shop.balancing import Backend
 
-USERS, ROUNDS = 6, 25
+USERS, ROUNDS = 6, 50  # more than enough for all that happens meanwhile
 
 
 class Counting(balancing.PowerOfTwo):
