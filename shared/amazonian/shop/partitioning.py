@@ -90,7 +90,6 @@ def joins_across(groups: Sequence[Collection[str]], joins: Mapping[tuple[str, ..
 
 ITEMS = "CREATE TABLE order_items (customer TEXT NOT NULL, number INTEGER NOT NULL, sku TEXT)"
 PRODUCTS = "CREATE TABLE products (sku TEXT PRIMARY KEY, title TEXT NOT NULL)"
-BY_CUSTOMER = "CREATE INDEX order_items_by_customer ON order_items (customer, number)"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from amazonian.resilience.database import open_database
 from amazonian.shop.partitioning import (
-    BY_CUSTOMER,
     COLD,
     HOT,
     ITEMS,
@@ -72,8 +71,8 @@ def databases(tmp_path, closing):
     def make(name: str, schema):
         return closing(open_database(tmp_path / name, schema))
 
-    one = make("one.db", (ITEMS, PRODUCTS, BY_CUSTOMER))
-    items, products = make("items.db", (ITEMS, BY_CUSTOMER)), make("products.db", (PRODUCTS,))
+    one = make("one.db", (ITEMS, PRODUCTS))
+    items, products = make("items.db", (ITEMS,)), make("products.db", (PRODUCTS,))
     fill(one, one, random.Random(7))
     fill(items, products, random.Random(7))
     return Counted(one), Counted(items), Counted(products)
